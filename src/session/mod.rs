@@ -1,0 +1,16 @@
+//! One connection's protocol rules: what a message asks for, given what is joined.
+//!
+//! Owns the map of joined topics and nothing else; time is an argument, and what follows from a message is
+//! returned as a [`Step`] for `runtime::connection` to carry out.
+//! Not here: bytes (`wire`), running channels (`runtime`), who may join (`channel`, `lightning`).
+//! Rules: Phoenix 1.8.12, `Phoenix.Socket.__in__/2`; the close codes are Bandit's.
+
+mod close;
+mod idle;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use close::CloseReason;
+pub use idle::Idle;
+pub use rules::{Answer, ChannelId, Delivery, Departed, Join, Session, Step};

@@ -1,0 +1,181 @@
+//! An outgoing frame: the body and, in front of it in the same buffer, its WebSocket header.
+//!
+//! A server's frames are not masked, so the same bytes serve every recipient: a broadcast is encoded once.
+//!
+//! Contract: RFC 6455, 5.2.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// One encoded frame. A WebSocket writes it whole, long poll takes the body. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    /// A text frame. The body must be UTF-8, or the client will close.
+    pub fn text(body: &[u8]) -> Frame {
+        Frame::new(Opcode::Text, body)
+    }
+
+    /// A binary frame.
+    pub fn binary(body: &[u8]) -> Frame {
+        Frame::new(Opcode::Binary, body)
+    }
+
+    /// Header and body.
+    pub fn websocket(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The body without the header.
+    pub fn body(&self) -> &[u8] {
+        let header = match self.0[1] {
+            LENGTH_IN_2 => 4,
+            LENGTH_IN_8 => 10,
+            _ => 2,
+        };
+        &self.0[header..]
+    }
+
+    /// Whether it is a binary frame.
+    pub fn is_binary(&self) -> bool {
+        self.0[0] == FIN | Opcode::Binary as u8
+    }
+
+    /// The length in bytes of [`websocket`](Self::websocket): header and body.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never: a frame has at least its header.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn new(opcode: Opcode, body: &[u8]) -> Frame {
+        let mut builder = FrameBuilder::with_capacity(body.len());
+        builder.body().extend_from_slice(body);
+        builder.finish(opcode)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame").field(&self.0).finish()
+    }
+}
+
+/// What a frame is, by RFC 6455, 5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opcode {
+    Continuation = 0x0,
+    Text = 0x1,
+    Binary = 0x2,
+    Close = 0x8,
+    Ping = 0x9,
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// `None` for the reserved ones.
+    pub(super) fn from_bits(bits: u8) -> Option<Opcode> {
+        match bits {
+            0x0 => Some(Opcode::Continuation),
+            0x1 => Some(Opcode::Text),
+            0x2 => Some(Opcode::Binary),
+            0x8 => Some(Opcode::Close),
+            0x9 => Some(Opcode::Ping),
+            0xA => Some(Opcode::Pong),
+            _ => None,
+        }
+    }
+
+    /// Control frames may come between the fragments of a message, and are short.
+    pub(super) fn is_control(self) -> bool {
+        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+    }
+}
+
+/// A frame being written. The body is appended behind room for the longest header, and is never moved: the
+/// header is put in last, close up to the body, when the length is known.
+pub(super) struct FrameBuilder(Vec<u8>);
+
+impl FrameBuilder {
+    /// Room for a body of about this many bytes.
+    pub(super) fn with_capacity(body: usize) -> FrameBuilder {
+        let mut buffer = Vec::with_capacity(HEADER_ROOM + body);
+        buffer.resize(HEADER_ROOM, 0);
+        FrameBuilder(buffer)
+    }
+
+    /// The buffer to append the body to. What it holds already must stay.
+    pub(super) fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    pub(super) fn finish(self, opcode: Opcode) -> Frame {
+        let FrameBuilder(mut buffer) = self;
+        let length = buffer.len() - HEADER_ROOM;
+        let start = if let Ok(short) = u8::try_from(length)
+            && short < LENGTH_IN_2
+        {
+            buffer[9] = short;
+            8
+        } else if let Ok(medium) = u16::try_from(length) {
+            buffer[7] = LENGTH_IN_2;
+            buffer[8..10].copy_from_slice(&medium.to_be_bytes());
+            6
+        } else {
+            buffer[1] = LENGTH_IN_8;
+            buffer[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+            0
+        };
+        buffer[start] = FIN | opcode as u8;
+        Frame(Bytes::from(buffer).slice(start..))
+    }
+}
+
+/// The bit of a frame that is the last, or only, one of its message.
+pub(super) const FIN: u8 = 0x80;
+/// In place of a length: it follows in two bytes.
+pub(super) const LENGTH_IN_2: u8 = 126;
+/// In place of a length: it follows in eight bytes.
+pub(super) const LENGTH_IN_8: u8 = 127;
+/// The longest header of an unmasked frame.
+const HEADER_ROOM: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_stands_directly_before_its_body() {
+        assert_eq!(&Frame::text(b"Hello").websocket()[..], b"\x81\x05Hello");
+        assert_eq!(&Frame::binary(&[]).websocket()[..], b"\x82\x00");
+    }
+
+    #[test]
+    fn a_length_takes_the_fewest_bytes_that_hold_it() {
+        let headers: [(usize, &[u8]); 5] = [
+            (125, &[0x82, 125]),
+            (126, &[0x82, 126, 0, 126]),
+            (0xFFFF, &[0x82, 126, 0xFF, 0xFF]),
+            (0x1_0000, &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+            (0x2_0304, &[0x82, 127, 0, 0, 0, 0, 0, 2, 3, 4]),
+        ];
+        for (length, header) in headers {
+            let body = vec![7; length];
+            let frame = Frame::binary(&body);
+            assert_eq!(&frame.websocket()[..header.len()], header, "{length}");
+            assert_eq!(frame.body(), body, "{length}");
+            assert_eq!(frame.len(), header.len() + length, "{length}");
+        }
+    }
+
+    #[test]
+    fn only_a_binary_frame_is_binary() {
+        assert!(Frame::binary(b"x").is_binary());
+        assert!(!Frame::text(b"x").is_binary());
+    }
+}
