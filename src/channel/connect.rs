@@ -1,0 +1,76 @@
+//! Who connects: the application turns parameters and headers into an identity, or refuses.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use http::{HeaderMap, StatusCode};
+
+use super::params::Params;
+
+/// Decides who may connect (`c:Phoenix.Socket.connect/3` and `c:Phoenix.Socket.id/1`).
+pub trait Connect: Send + Sync + 'static {
+    /// What channels know of the connection they are on; the router makes them out of it.
+    type Identity: Send + Sync + 'static;
+
+    /// Lets a connection in, or refuses it. Called once for each WebSocket and each long-poll session.
+    ///
+    /// # Errors
+    /// The [`Refusal`] is what the client's HTTP request is answered with.
+    fn connect(
+        &self,
+        info: &ConnectInfo,
+    ) -> impl Future<Output = Result<Connected<Self::Identity>, Refusal>> + Send;
+}
+
+/// A connection that was let in.
+pub struct Connected<I> {
+    /// What its channels are made of.
+    pub identity: I,
+    /// The name under which [`Handle::disconnect`](super::Handle::disconnect) closes it, e.g. `user_socket:17`.
+    pub socket_id: Option<String>,
+}
+
+/// What is known of a connection before it is let in.
+#[derive(Clone, Debug)]
+pub struct ConnectInfo {
+    /// The parameters of the query, `vsn` among them.
+    pub params: Params,
+    /// The headers of the request that opens the connection.
+    pub headers: HeaderMap,
+    /// The other end, where the transport knows it.
+    pub peer: Option<SocketAddr>,
+    /// How the client talks.
+    pub transport: Transport,
+}
+
+/// How a client talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket.
+    WebSocket,
+    /// Long polling over HTTP.
+    LongPoll,
+}
+
+/// A connection that was not let in: the HTTP status of the answer, whose body is empty. Long poll answers with
+/// status 200 and this status in its JSON, as Phoenix does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+}
+
+impl Refusal {
+    /// 403, as for Phoenix's `:error`.
+    pub const FORBIDDEN: Refusal = Refusal { status: StatusCode::FORBIDDEN };
+
+    /// Another status, such as 429 or 503 (Phoenix: `{:error, reason}` and an `error_handler`). Only a WebSocket's
+    /// client sees it; long poll says 403 in any case.
+    pub fn with_status(status: StatusCode) -> Self {
+        Refusal { status }
+    }
+
+    /// The status of the answer.
+    pub fn status(self) -> StatusCode {
+        self.status
+    }
+}

@@ -1,0 +1,31 @@
+//! The seam to applications: what a channel is, what it may ask for, which topics it serves, and who connects.
+//!
+//! ```text
+//! Connect ── identity ──▶ Router ── topic ──▶ Channel ── asks ──▶ Context, Presence, Handle
+//! ```
+//!
+//! Has async traits, but no I/O, task or clock of its own: what a channel asks for goes through the two traits in
+//! `node`, which the running side implements.
+//! Not here: sockets and tasks (`runtime`), the rules of a connection (`session`).
+//! Rules: `Phoenix.Channel`, `Phoenix.Socket`, `Phoenix.Presence`; contract/phoenix.md §3 and §5.
+
+mod connect;
+pub(crate) mod context;
+mod contract;
+pub(crate) mod erased;
+pub(crate) mod handle;
+pub(crate) mod node;
+mod owner;
+mod params;
+mod presence;
+mod router;
+
+pub use connect::{Connect, ConnectInfo, Connected, Refusal, Transport};
+pub use context::{Context, Incoming, PushError, ReplyRef};
+pub use contract::{BoxError, Channel, Ended, Flow, JoinError, Outcome, Reply, StopReason};
+pub use handle::{BroadcastError, Handle};
+pub use owner::{Owner, TrackError, UpdateError};
+pub use params::{BadQuery, Params};
+pub(crate) use presence::Fetch;
+pub use presence::{FetchError, HandleMetas, Hooks, Presence};
+pub use router::Router;

@@ -1,0 +1,100 @@
+//! What the running side does for channels: two traits, so that channels know of no task and no socket.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use smol_str::SmolStr;
+
+use super::context::Seat;
+use crate::presence::{AlreadyTracked, Entry, Meta, NotTracked, OwnerId, PhxRef, Presences};
+use crate::wire::{Field, Frame, Payload};
+
+/// The process: topics, presence, and everyone connected. What is asked of one topic takes effect in the order of
+/// the calls; the futures only wait for the outcome. `None` inside an outcome says that the process is ending.
+pub(crate) trait Node: Send + Sync + 'static {
+    /// An id that nobody has had before.
+    fn new_owner(&self) -> OwnerId;
+    /// To every subscriber of the topic but one; done once it stands in the line to each of them.
+    fn broadcast(&self, message: Broadcast) -> Asked<()>;
+    fn track(
+        &self,
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: Meta,
+    ) -> Asked<Result<PhxRef, AlreadyTracked>>;
+    /// Replaces a meta, provided that its ref still is the expected one, where one is expected.
+    fn update(
+        &self,
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: Meta,
+        expected: Option<PhxRef>,
+    ) -> Asked<Result<PhxRef, UpdateRefused>>;
+    fn untrack(&self, topic: SmolStr, owner: OwnerId, key: SmolStr) -> Asked<()>;
+    /// An owner's present entry.
+    fn entry(&self, topic: SmolStr, owner: OwnerId, key: SmolStr) -> Asked<Option<Arc<Entry>>>;
+    /// Ends an owner's subscription to the topic and all it tracks there, in one step.
+    fn gone(&self, topic: SmolStr, owner: OwnerId);
+    /// Sends the channel a `presence_state` of the topic, in order with its diffs.
+    fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()>;
+    /// Lets the channel hear the topic's diffs under the channel's own topic.
+    fn follow(&self, topic: SmolStr, seat: &Arc<Seat>);
+    /// Reads the last published list, waiting for nobody but the fetch hook.
+    fn list(&self, topic: SmolStr) -> BoxFuture<'static, Presences>;
+    /// The same, encoded; without a fetch hook the encoding is shared by all readers.
+    fn list_encoded(&self, topic: SmolStr) -> BoxFuture<'static, Bytes>;
+    /// The same for one key, without decoding the others.
+    fn get_by_key(
+        &self,
+        topic: SmolStr,
+        key: SmolStr,
+    ) -> BoxFuture<'static, Option<crate::presence::Presence>>;
+    /// Resolves once no fetch hook is running.
+    fn fetches_done(&self) -> BoxFuture<'static, ()>;
+}
+
+/// An outcome that the owner of a topic will give.
+pub(crate) type Asked<T> = BoxFuture<'static, Option<T>>;
+
+/// A broadcast on its way.
+pub(crate) struct Broadcast {
+    pub(crate) topic: SmolStr,
+    pub(crate) event: SmolStr,
+    pub(crate) payload: Payload,
+    pub(crate) except: Option<OwnerId>,
+}
+
+/// Why an update changed nothing.
+pub(crate) enum UpdateRefused {
+    NotTracked(NotTracked),
+    /// The entry was updated since it was read.
+    Outdated,
+}
+
+/// A connection, as a channel of it sees it.
+pub(crate) trait Peer: Send + Sync + 'static {
+    /// Puts a frame in the line to the client.
+    fn send(&self, frame: Frame);
+    /// Puts something in the line of one of the connection's channels.
+    fn mail(&self, channel: OwnerId, mail: Mail);
+    /// Closes the connection, because its socket id was told to disconnect.
+    fn disconnect(&self);
+}
+
+/// What waits for a channel.
+pub(crate) enum Mail {
+    /// The reply to the join is on its way.
+    AfterJoin,
+    /// A message of the client.
+    In { event: Field, reference: Field, payload: Payload },
+    /// A message of the program itself.
+    Info(Box<dyn Any + Send>),
+    /// A broadcast that the channel intercepts.
+    Out { event: SmolStr, payload: Payload },
+    /// The client wants to leave; the reference is echoed.
+    Leave { reference: Field },
+}

@@ -1,0 +1,238 @@
+//! Every knob: its flag, its environment twin, its unit and its default.
+//!
+//! A flag that cannot be read is clap's to report (exit code 2). A value that cannot be used, from a flag or the
+//! environment, is reported here, all of them at once (exit code 78).
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use tracing_subscriber::EnvFilter;
+
+use crate::ops::logging::{self, Format};
+use crate::server::{OriginPattern, Origins};
+
+/// The configuration of a `presenced` process.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// How long a client may be silent.
+    pub idle_timeout: Duration,
+    /// How many channels one connection may join.
+    pub max_channels: usize,
+    /// How many bytes may wait for a slow reader.
+    pub outbox_bytes: usize,
+    /// For how long the changes of a busy topic gather, at the most.
+    pub flush_window: Duration,
+    /// How long a long poll waits.
+    pub longpoll_window: Duration,
+    /// How long connections have to close.
+    pub shutdown_timeout: Duration,
+    /// What is logged.
+    pub log_filter: EnvFilter,
+    /// In which form.
+    pub log_format: Format,
+}
+
+/// Values that cannot be used, one line each.
+#[derive(Debug, Default)]
+pub struct BadConfig(pub Vec<String>);
+
+/// A presence server that speaks the Phoenix channels protocol.
+///
+/// Without arguments it serves on 127.0.0.1:4000, with people taken from the connection's own parameters: for
+/// development, and refused on any address that is not loopback.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+struct Flags {
+    /// The address to listen on
+    #[arg(long, value_name = "IP", env = "LISTEN_ADDRESS", default_value = "127.0.0.1")]
+    listen_address: String,
+    /// The port to listen on; 0 takes any that is free
+    #[arg(long, value_name = "PORT", env = "PORT", default_value = "4000")]
+    port: String,
+    /// The pages that may connect, separated by commas: `https://example.org`, `//example.org` for any scheme,
+    /// `//*.example.org` with all sub-domains [default: pages of the host that the request names]
+    #[arg(long, value_name = "ORIGINS", env = "ORIGINS")]
+    origins: Option<String>,
+    /// How long a client may be silent, in seconds
+    #[arg(long, value_name = "SECONDS", env = "IDLE_TIMEOUT", default_value = "60")]
+    idle_timeout: String,
+    /// How many channels one connection may join
+    #[arg(long, value_name = "COUNT", env = "MAX_CHANNELS", default_value = "100")]
+    max_channels: String,
+    /// How many bytes may wait for a client that reads slowly, before it is disconnected
+    #[arg(long, value_name = "BYTES", env = "OUTBOX_BYTES", default_value = "8388608")]
+    outbox_bytes: String,
+    /// For how long the presence changes of a busy topic gather into one message, in milliseconds; the first change
+    /// of a quiet topic is sent at once
+    #[arg(long, value_name = "MS", env = "FLUSH_WINDOW", default_value = "5")]
+    flush_window: String,
+    /// How long a long poll waits for messages, in milliseconds
+    #[arg(long, value_name = "MS", env = "LONGPOLL_WINDOW", default_value = "10000")]
+    longpoll_window: String,
+    /// How long connections have to close when the server stops, in seconds
+    #[arg(long, value_name = "SECONDS", env = "SHUTDOWN_TIMEOUT", default_value = "10")]
+    shutdown_timeout: String,
+    /// What to log: a level, or levels by module such as `info,presenced=debug`
+    #[arg(long, value_name = "FILTER", env = "LOG", default_value = "info")]
+    log: String,
+    /// The form of log lines: `human` or `json`
+    #[arg(long, value_name = "FORMAT", env = "LOG_FORMAT", default_value = "human")]
+    log_format: String,
+}
+
+impl Config {
+    /// Reads the command line and the environment. Ends the process with clap's message and code where the command
+    /// line cannot be read, and after `--help` and `--version`.
+    ///
+    /// # Errors
+    /// [`BadConfig`] has a line for every value that cannot be used.
+    pub fn from_process() -> Result<Self, BadConfig> {
+        let matches = Flags::command().get_matches();
+        Config::from_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The outer error is clap's: a flag of the command line that is not of its type.
+    fn from_matches(matches: &ArgMatches) -> Result<Result<Self, BadConfig>, clap::Error> {
+        let flags = Flags::from_arg_matches(matches)?;
+        let mut values = Values { matches, bad: BadConfig::default() };
+        let ip = values.read::<IpAddr>("listen_address", &flags.listen_address)?;
+        let port = values.read::<u16>("port", &flags.port)?;
+        let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), origins)?;
+        let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
+        let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
+        let outbox_bytes = values.read::<usize>("outbox_bytes", &flags.outbox_bytes)?;
+        let flush_window = values.read::<u16>("flush_window", &flags.flush_window)?;
+        let longpoll_window = values.read::<u32>("longpoll_window", &flags.longpoll_window)?;
+        let shutdown_timeout = values.seconds("shutdown_timeout", &flags.shutdown_timeout)?;
+        let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
+        let log_format = values.read_with("log_format", &flags.log_format, format)?;
+
+        values.require("listen_address", ip.is_none_or(|ip| ip.is_loopback()), || {
+            format!(
+                "{} is not loopback; people who are who they say they are must stay on this machine",
+                flags.listen_address
+            )
+        });
+        values.require("idle_timeout", idle_timeout != Some(Duration::ZERO), || {
+            "must be at least 1 second".into()
+        });
+        values.require("max_channels", max_channels != Some(0), || "must be at least 1".into());
+        values.require("outbox_bytes", outbox_bytes.is_none_or(|bytes| bytes >= MIN_OUTBOX_BYTES), || {
+            format!("must be at least {MIN_OUTBOX_BYTES} bytes")
+        });
+        values.require("longpoll_window", longpoll_window.is_none_or(|ms| ms >= 100), || {
+            "must be at least 100 milliseconds".into()
+        });
+
+        let milliseconds = |ms: u64| Duration::from_millis(ms);
+        let config = (|| {
+            Some(Config {
+                address: SocketAddr::new(ip?, port?),
+                origins: origins?,
+                idle_timeout: idle_timeout?,
+                max_channels: max_channels?,
+                outbox_bytes: outbox_bytes?,
+                flush_window: milliseconds(flush_window?.into()),
+                longpoll_window: milliseconds(longpoll_window?.into()),
+                shutdown_timeout: shutdown_timeout?,
+                log_filter: log_filter?,
+                log_format: log_format?,
+            })
+        })();
+        Ok(config.filter(|_| values.bad.0.is_empty()).ok_or(values.bad))
+    }
+}
+
+/// Reads values, and collects what is wrong with them.
+struct Values<'a> {
+    matches: &'a ArgMatches,
+    bad: BadConfig,
+}
+
+impl Values<'_> {
+    fn read<T: FromStr<Err: Display>>(&mut self, id: &str, text: &str) -> Result<Option<T>, clap::Error> {
+        self.read_with(id, text, T::from_str)
+    }
+
+    fn seconds(&mut self, id: &str, text: &str) -> Result<Option<Duration>, clap::Error> {
+        Ok(self.read::<u32>(id, text)?.map(|seconds| Duration::from_secs(seconds.into())))
+    }
+
+    /// A flag that is not of its type is an error at once; a variable is noted.
+    fn read_with<T, E: Display>(
+        &mut self,
+        id: &str,
+        text: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, clap::Error> {
+        match read(text) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.matches.value_source(id) == Some(ValueSource::CommandLine) => {
+                let message = format!("invalid value '{text}' for '{}': {error}", flag(id));
+                Err(Flags::command().error(clap::error::ErrorKind::ValueValidation, message))
+            }
+            Err(error) => {
+                self.note(id, &format!("'{text}': {error}"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn require(&mut self, id: &str, holds: bool, why: impl FnOnce() -> String) {
+        if !holds {
+            self.note(id, &why());
+        }
+    }
+
+    fn note(&mut self, id: &str, what: &str) {
+        let name = match self.matches.value_source(id) {
+            Some(ValueSource::EnvVariable) => variable(id),
+            _ => flag(id),
+        };
+        self.bad.0.push(format!("{name}: {what}"));
+    }
+}
+
+fn flag(id: &str) -> String {
+    format!("--{}", id.replace('_', "-"))
+}
+
+fn variable(id: &str) -> String {
+    id.to_ascii_uppercase()
+}
+
+fn origins(text: &str) -> Result<Origins, crate::server::BadOrigin> {
+    if text.is_empty() {
+        return Ok(Origins::RequestHost);
+    }
+    text.split(',')
+        .map(|origin| OriginPattern::parse(origin.trim()))
+        .collect::<Result<_, _>>()
+        .map(Origins::List)
+}
+
+fn format(text: &str) -> Result<Format, &'static str> {
+    match text {
+        "human" => Ok(Format::Human),
+        "json" => Ok(Format::Json),
+        _ => Err("expected 'human' or 'json'"),
+    }
+}
+
+/// Below this a single long message could not be sent.
+const MIN_OUTBOX_BYTES: usize = 65_536;
+
+const AFTER_HELP: &str = "\
+A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or
+workflow:presence:<id>. It says who it is with the parameter user_id, and optionally first_name, last_name and email;
+without user_id it is a guest. The page at / shows it.
+
+Exit codes: 0 stopped by a signal, 1 cannot listen, 2 unusable arguments, 78 unusable configuration.";

@@ -1,0 +1,135 @@
+/**
+ * The page: joins the workflow's channel and shows who is on it, who may edit, and what happened.
+ *
+ * It owns the few words and switches that depend on both the connection and the people.
+ *
+ * Not here: the connection (`socket.js`), the fold (`presence.js`), the rule (`priority.js`), the drawings.
+ */
+
+import { ActivityLog, eventsBetween } from "./activity.js";
+import { Canvas } from "./canvas.js";
+import { companions, pageUrl, socketUrl, whoAmI } from "./identity.js";
+import { People, colourOf } from "./people.js";
+import { Presence } from "./presence.js";
+import { fullName, lockedBecause, shortName, summarise } from "./priority.js";
+import { ChannelClient } from "./socket.js";
+
+const { me, workflow } = whoAmI(new URLSearchParams(location.search));
+const element = (id) => document.getElementById(id);
+
+const people = new People(element("people"));
+const log = new ActivityLog(element("activity"));
+const canvas = new Canvas(element("canvas"));
+const presence = new Presence();
+
+/** What the pill says for each link. */
+const STATUS = {
+  connecting: { state: "connecting", words: "Connecting" },
+  joining: { state: "connecting", words: "Joining" },
+  joined: { state: "connected", words: "Connected" },
+  refused: { state: "disconnected", words: "Not joined" },
+  lost: { state: "disconnected", words: "Disconnected" },
+};
+
+/** Where the connection is, and the summary told last; the page is a function of both. */
+let link = "connecting";
+let refusal = "";
+let everJoined = false;
+let told = null;
+
+const channel = new ChannelClient({
+  url: socketUrl(location, me),
+  topic: `workflow:collaborate:${workflow}`,
+  params: { project_id: "demo", action: "edit" },
+  onLink: (next, reason = "") => {
+    // Dials that fail one after the other are one outage, not a flicker.
+    if (next === "connecting" && link === "lost") return;
+    if (next === "joining") presence.rejoining();
+    if (next === "refused" && reason !== refusal) log.add(`Join refused: ${reason}`, null);
+    if (next === "lost" && link !== "lost" && everJoined) log.add("Connection lost", null);
+    if (next === "joined" && everJoined) log.add("Connected again", null);
+    if (next === "joined") everJoined = true;
+    if (next !== "joining") refusal = reason;
+    link = next;
+    show();
+  },
+  onEvent: (event, payload) => {
+    if (event === "presence_state") presence.state(payload);
+    else if (event === "presence_diff") presence.diff(payload);
+    else return;
+    if (presence.stated) show();
+  },
+});
+
+introduce();
+show();
+channel.open();
+
+// A page in the browser's back-forward cache must not look present to the others.
+addEventListener("pagehide", () => channel.close());
+addEventListener("pageshow", (event) => {
+  if (event.persisted) channel.open();
+});
+
+function introduce() {
+  element("workflow-id").textContent = workflow;
+  element("me-name").textContent = fullName(me);
+  element("me").style.setProperty("--person", colourOf(me.id));
+  for (const person of companions(me)) offer(`Open as ${shortName(person)}`, person, "icon-person");
+  offer("Open this person in another tab", me, "icon-tabs");
+}
+
+function offer(words, person, icon) {
+  const anchor = element("offer").content.firstElementChild.cloneNode(true);
+  anchor.href = pageUrl(location, person, workflow);
+  anchor.querySelector("use").setAttribute("href", `#${icon}`);
+  anchor.querySelector("span").textContent = words;
+  element("offers").append(anchor);
+}
+
+function show() {
+  const live = link === "joined" && presence.stated;
+  const summary = summarise(presence.entries, me);
+  if (live) tell(summary);
+  people.show(summary);
+  showStatus();
+  const editable = live && summary.mayEdit;
+  canvas.editable = editable;
+  showBanner(live ? lockedBecause(summary) : waitingFor());
+  element("mode-icon").setAttribute("href", editable ? "#icon-pencil" : "#icon-lock");
+  element("mode-text").textContent = editable ? "You can edit" : "Locked";
+  element("hint").textContent = editable ? "Drag a step, or move it with the arrow keys. Moves stay in this tab." : "";
+  element("count").textContent = headcount(summary.users.length);
+}
+
+/** Nothing is told while the server does not list this user: only with its own entry is a picture whole. */
+function tell(summary) {
+  if (!summary.users.some((user) => user.id === me.id)) return;
+  for (const { user, text } of eventsBetween(told, summary)) log.add(text, user);
+  told = summary;
+}
+
+function showStatus() {
+  const { state, words } = STATUS[link];
+  element("status").dataset.state = state;
+  element("status-text").textContent = words;
+  document.body.dataset.link = state;
+}
+
+function showBanner(words) {
+  const banner = element("banner");
+  const waiting = link !== "joined" || !presence.stated;
+  banner.hidden = words === null;
+  banner.dataset.tone = refusal ? "error" : waiting ? "waiting" : "locked";
+  if (element("banner-text").textContent !== (words ?? "")) element("banner-text").textContent = words ?? "";
+}
+
+function waitingFor() {
+  if (refusal) return `This workflow could not be joined: ${refusal}. Trying again.`;
+  if (link === "lost") return "The connection to the server is lost. Editing is paused until it is back.";
+  return "Joining the workflow…";
+}
+
+function headcount(users) {
+  return users === 1 ? "1 person here" : `${users} people here`;
+}

@@ -1,0 +1,24 @@
+//! What this server is for: the presence of OpenFn Lightning's workflow canvas.
+//!
+//! Owns the canvas channel, who may join it and what users look like, who is on which workflow, and who may edit.
+//! Not here: how presence works (`presence`), what a channel is (`channel`).
+//! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and `LightningWeb.WorkflowChannel`; contract/lightning.md.
+
+mod canvas;
+pub mod demo;
+mod development;
+mod people;
+mod presence;
+mod room;
+mod summary;
+mod user;
+mod user_socket;
+
+pub use canvas::Canvas;
+pub use development::Development;
+pub use people::{Access, Answer, People, Project, Unavailable, Workflow};
+pub use presence::WorkflowPresence;
+pub use room::{NoRoom, Room, View};
+pub use summary::{PresencesSummary, SummaryParams, build_presences_summary};
+pub use user::{User, UserPresence};
+pub use user_socket::{UserSocket, router};

@@ -1,0 +1,75 @@
+//! The canvas's topics: which workflow, and which view of it.
+
+use thiserror::Error;
+
+/// One channel topic of a workflow. All rooms of a workflow share one presence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The workflow's id.
+    pub workflow: String,
+    /// What of it is looked at.
+    pub view: View,
+}
+
+/// What a room shows of its workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// `workflow:collaborate:<id>`: the latest version, edited together.
+    Latest,
+    /// `workflow:collaborate:<id>:v<N>`: a snapshot; the text behind the `v`, not yet read as a number.
+    Snapshot(String),
+    /// `workflow:presence:<id>`: nothing but who is there.
+    Presence,
+}
+
+/// A topic that is no room; the join crashes, as Lightning's does where no clause matches.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no topic of the canvas")]
+pub struct NoRoom(String);
+
+impl Room {
+    /// Reads a topic. A version begins at the first `:v` behind the id.
+    ///
+    /// # Errors
+    /// [`NoRoom`] for any other topic, and for an empty id.
+    pub fn parse(topic: &str) -> Result<Self, NoRoom> {
+        let no_room = || NoRoom(topic.to_owned());
+        let (workflow, view) = if let Some(rest) = topic.strip_prefix("workflow:collaborate:") {
+            match rest.split_once(":v") {
+                Some((workflow, version)) => (workflow, View::Snapshot(version.to_owned())),
+                None => (rest, View::Latest),
+            }
+        } else {
+            (topic.strip_prefix("workflow:presence:").ok_or_else(no_room)?, View::Presence)
+        };
+        if workflow.is_empty() {
+            return Err(no_room());
+        }
+        Ok(Room { workflow: workflow.to_owned(), view })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_names_a_workflow_and_a_view_of_it() {
+        let table = [
+            ("workflow:collaborate:w1", Some(("w1", View::Latest))),
+            ("workflow:collaborate:w1:v22", Some(("w1", View::Snapshot("22".into())))),
+            ("workflow:collaborate:w1:vx:v2", Some(("w1", View::Snapshot("x:v2".into())))),
+            ("workflow:collaborate:w1:x", Some(("w1:x", View::Latest))),
+            ("workflow:presence:w1", Some(("w1", View::Presence))),
+            ("workflow:presence:w1:v2", Some(("w1:v2", View::Presence))),
+            ("workflow:collaborate:", None),
+            ("workflow:presence:", None),
+            ("workflow:other:w1", None),
+            ("room:w1", None),
+        ];
+        for (topic, expected) in table {
+            let expected = expected.map(|(workflow, view)| Room { workflow: workflow.to_owned(), view });
+            assert_eq!(Room::parse(topic).ok(), expected, "{topic}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The `presenced` process: configuration, log, bind, run, signal, drain, exit code.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use presenced::config::Config;
+use presenced::lightning::{self, Development, UserSocket, demo};
+use presenced::ops::logging;
+use presenced::server::{Options, Server, Stopped, pages};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+fn main() -> ExitCode {
+    let config = match Config::from_process() {
+        Ok(config) => config,
+        Err(bad) => {
+            bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    let started = tokio::runtime::Runtime::new().context("cannot start the runtime");
+    match started.and_then(|runtime| runtime.block_on(serve(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("presenced: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.address).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", config.address))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    logging::start(config.log_filter, config.log_format);
+
+    let people = Arc::new(Development);
+    let options = Options {
+        origins: config.origins,
+        idle_timeout: config.idle_timeout,
+        max_channels: config.max_channels,
+        outbox_bytes: config.outbox_bytes,
+        flush_window: config.flush_window,
+        longpoll_window: config.longpoll_window,
+        shutdown_timeout: config.shutdown_timeout,
+        ..Options::default()
+    };
+    let demo = demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)).collect();
+    let server =
+        Server::new(UserSocket::new(people.clone()), lightning::router(people), options).pages(pages(demo));
+
+    info!("for development: people are who they say they are; open http://{address}/");
+    println!("listening on {address}");
+    let stopped = server
+        .run(listener, async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    match stopped {
+        Stopped::Drained => info!("stopped"),
+        Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
+    }
+    Ok(())
+}
+
+/// `EX_CONFIG` of sysexits.h.
+const EX_CONFIG: u8 = 78;

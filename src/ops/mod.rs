@@ -1,0 +1,3 @@
+//! What operators see: the log.
+
+pub mod logging;

@@ -1,0 +1,438 @@
+//! One connection, whatever carries it: what its client sends goes in, frames for its client come out.
+//!
+//! Owns the session and the channels. It is polled by the task of its transport (`socket`, `longpoll`), which also
+//! decides when to take what waits in the outbox.
+//! Rules: contract/phoenix.md §3.3 and §3.4.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use serde_json::json;
+use smol_str::SmolStr;
+use tracing::{debug, error};
+
+use super::callback::{Callback, Called, Joined};
+use super::connections::Registration;
+use super::node::Node;
+use super::outbox::{Item, Outbox};
+use crate::channel::context::Seat;
+use crate::channel::erased::{Accepted, AnyChannel, Topics};
+use crate::channel::node::{Mail, Peer as _};
+use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Owner, Reply, ReplyRef, StopReason};
+use crate::presence::OwnerId;
+use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, Session, Step};
+use crate::wire::{self, EncodeError, Field, Frame, Payload, Vsn};
+
+/// A connection and its channels.
+pub(crate) struct Connection {
+    node: Arc<Node>,
+    vsn: Vsn,
+    topics: Box<dyn Topics>,
+    session: Session,
+    /// What the connection itself is subscribed as.
+    owner: Owner,
+    outbox: Arc<Outbox>,
+    slots: HashMap<OwnerId, Slot>,
+    joining: Option<Joining>,
+    callbacks: Vec<Callback>,
+    /// Messages of the client that wait for a channel.
+    waiting: usize,
+    /// Frames that are next to be written.
+    pub(crate) ready: VecDeque<Frame>,
+    _registration: Registration,
+}
+
+/// A joined channel.
+struct Slot {
+    seat: Arc<Seat>,
+    /// `None` while a callback runs.
+    channel: Option<Box<dyn AnyChannel>>,
+    mail: VecDeque<Mail>,
+}
+
+/// A join under way.
+struct Joining {
+    join_ref: Field,
+    reference: Field,
+    seat: Arc<Seat>,
+    replaces: Option<Departed>,
+    callback: Callback,
+}
+
+/// How the client is told that a channel has ended.
+#[derive(Clone, Copy)]
+enum Farewell {
+    Close,
+    Error,
+}
+
+impl Connection {
+    /// A connection that was let in.
+    pub(crate) fn new(
+        node: Arc<Node>,
+        vsn: Vsn,
+        accepted: Accepted,
+        max_channels: usize,
+        outbox: Arc<Outbox>,
+        owner: Owner,
+        registration: Registration,
+    ) -> Self {
+        if let Some(socket_id) = accepted.socket_id {
+            let (id, peer) = (owner.id(), outbox.clone());
+            owner.touch(socket_id, |socket_id| node.subscribe_transport(socket_id, id, vsn, peer));
+        }
+        Connection {
+            node,
+            vsn,
+            topics: accepted.topics,
+            session: Session::new(max_channels),
+            owner,
+            outbox,
+            slots: HashMap::new(),
+            joining: None,
+            callbacks: Vec::new(),
+            waiting: 0,
+            ready: VecDeque::new(),
+            _registration: registration,
+        }
+    }
+
+    /// Unique in this process; it names the connection in the log.
+    pub(crate) fn id(&self) -> u64 {
+        self.owner.id().0
+    }
+
+    /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.joining.is_some() || self.waiting >= MAX_WAITING
+    }
+
+    /// Takes in a text message, which is valid UTF-8.
+    ///
+    /// # Errors
+    /// [`CloseReason::Malformed`].
+    pub(crate) fn receive_text(&mut self, text: &Bytes, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let message = wire::decode_text(self.vsn, text);
+        self.receive(message, cx)
+    }
+
+    /// Takes in a binary message.
+    ///
+    /// # Errors
+    /// [`CloseReason::Malformed`].
+    pub(crate) fn receive_binary(&mut self, bytes: &Bytes, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let message = wire::decode_binary(self.vsn, bytes);
+        self.receive(message, cx)
+    }
+
+    fn receive(
+        &mut self,
+        message: Result<wire::Message, wire::DecodeError>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), CloseReason> {
+        let message = message.map_err(|error| {
+            debug!(connection = self.id(), %error, "a message cannot be decoded");
+            CloseReason::Malformed
+        })?;
+        match self.session.receive(message, |topic| self.topics.serves(topic)) {
+            Step::Answer(answer) => {
+                let frame = answer.encode(self.vsn).map_err(|_| CloseReason::Malformed)?;
+                self.ready.push_back(frame);
+            }
+            Step::Join(join) => self.join(join, cx),
+            Step::Deliver(Delivery { channel, event, reference, payload }) => {
+                self.waiting += 1;
+                self.deliver(OwnerId(channel.0), Mail::In { event, reference, payload }, cx);
+            }
+            Step::Leave { channel, reference } => {
+                self.deliver(OwnerId(channel.0), Mail::Leave { reference }, cx);
+            }
+            Step::Stale => {}
+        }
+        Ok(())
+    }
+
+    /// Moves on what waits in the outbox: frames to `ready`, mail to its channel.
+    ///
+    /// # Errors
+    /// The reason to end.
+    pub(crate) fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let mut items = Vec::new();
+        std::task::ready!(self.outbox.poll_take(cx, ITEMS_AT_A_TIME, &mut items))?;
+        for item in items {
+            match item {
+                Item::Frame(frame) => self.ready.push_back(frame),
+                Item::Mail(id, mail) => self.deliver(id, mail, cx),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves on the callbacks under way; `Ready` when one of them returned.
+    pub(crate) fn poll_callbacks(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut returned = Poll::Pending;
+        if let Some(mut joining) = self.joining.take() {
+            match joining.callback.poll(cx) {
+                Poll::Ready(called) => {
+                    returned = Poll::Ready(());
+                    self.join_returned(joining, called, cx);
+                }
+                Poll::Pending => self.joining = Some(joining),
+            }
+        }
+        let mut at = 0;
+        while let Some(callback) = self.callbacks.get_mut(at) {
+            match callback.poll(cx) {
+                Poll::Ready(called) => {
+                    returned = Poll::Ready(());
+                    let id = self.callbacks.swap_remove(at).channel;
+                    self.returned(id, called, cx);
+                    self.next_mail(id, cx);
+                }
+                Poll::Pending => at += 1,
+            }
+        }
+        returned
+    }
+
+    /// All that is still to be sent when the connection ends, in order.
+    pub(crate) fn unsent(&mut self) -> Vec<Frame> {
+        self.ready.drain(..).chain(self.outbox.rest()).collect()
+    }
+
+    /// Ends the connection: all it tracked leaves at once, then its channels are told.
+    pub(crate) async fn end(mut self, reason: CloseReason) {
+        debug!(connection = self.id(), %reason, "connection closed");
+        self.owner.end();
+        self.joining = None;
+        self.slots.values().for_each(|slot| slot.seat.owner.end());
+        let callbacks: Vec<_> = self.callbacks.drain(..).collect();
+        let running = callbacks.into_iter().map(|callback| {
+            let seat = self.slots.get(&callback.channel).map(|slot| slot.seat.clone());
+            async move {
+                if let (Called::Handle(channel, ..), Some(seat)) = (callback.into_future().await, seat) {
+                    Callback::terminate(seat, channel, Ended::Closed).into_future().await;
+                }
+            }
+            .boxed()
+        });
+        let mut told: Vec<_> = running.collect();
+        told.extend(self.slots.drain().filter_map(|(_, slot)| {
+            let terminate = Callback::terminate(slot.seat, slot.channel?, Ended::Closed);
+            Some(terminate.into_future().map(drop).boxed())
+        }));
+        let told = futures::future::join_all(told);
+        if tokio::time::timeout(TERMINATE_LIMIT, told).await.is_err() {
+            debug!(connection = self.owner.id().0, "a channel took too long to terminate");
+        }
+    }
+
+    fn join(&mut self, join: Join, cx: &mut Context<'_>) {
+        if let Some(old) = &join.replaces {
+            self.kill(OwnerId(old.channel.0));
+        }
+        let Some(channel) = self.topics.open(&join.topic) else { return };
+        let marked = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
+        let owner = Handle::new(self.node.clone()).owner();
+        let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone());
+        let callback = Callback::join(seat.clone(), channel, join.payload);
+        let Join { join_ref, reference, replaces, .. } = join;
+        let mut joining = Joining { join_ref, reference, seat, replaces, callback };
+        match joining.callback.poll(cx) {
+            Poll::Ready(called) => self.join_returned(joining, called, cx),
+            Poll::Pending => self.joining = Some(joining),
+        }
+    }
+
+    fn join_returned(&mut self, joining: Joining, called: Called, cx: &mut Context<'_>) {
+        let Called::Join(joined) = called else { return };
+        let Joining { join_ref, reference, seat, replaces, .. } = joining;
+        let vsn = self.vsn;
+        let reply = |status: &str, response: &Payload| {
+            wire::encode_reply(vsn, &join_ref, &reference, &Field::from(seat.topic.clone()), status, response)
+        };
+        let entered = match joined {
+            Joined::In(channel, response) => {
+                reply("ok", &response).map(|frame| (frame, channel)).map_err(|error| error.into())
+            }
+            Joined::Refused(error) => Err(error),
+        };
+        let (frame, channel) = match entered {
+            Ok((frame, channel)) => (Ok(frame), Some(channel)),
+            Err(error) => (refusal(&seat.topic, error, reply), None),
+        };
+        self.ready.extend(frame.ok());
+        if let Some(frame) = replaces.and_then(|old| old.phx_close(vsn).ok()) {
+            self.outbox.send(frame);
+        }
+        match channel {
+            Some(channel) => self.seat(join_ref, seat, channel, cx),
+            None => seat.owner.end(),
+        }
+    }
+
+    /// Gives a channel its place: it hears its topic from now on.
+    fn seat(&mut self, join_ref: Field, seat: Arc<Seat>, channel: Box<dyn AnyChannel>, cx: &mut Context<'_>) {
+        let id = seat.id();
+        let intercepts = channel.intercepts();
+        self.session.joined(seat.topic.clone(), join_ref, ChannelId(id.0));
+        seat.owner.touch(seat.topic.clone(), |_| self.node.subscribe(&seat, intercepts));
+        seat.joined();
+        self.slots.insert(id, Slot { seat, channel: Some(channel), mail: VecDeque::new() });
+        self.deliver(id, Mail::AfterJoin, cx);
+    }
+
+    fn deliver(&mut self, id: OwnerId, mail: Mail, cx: &mut Context<'_>) {
+        match self.slots.get_mut(&id) {
+            Some(slot) => {
+                slot.mail.push_back(mail);
+                self.next_mail(id, cx);
+            }
+            None => self.discard(&mail),
+        }
+    }
+
+    /// Lets a channel that is at rest see what waits for it, one after the other.
+    fn next_mail(&mut self, id: OwnerId, cx: &mut Context<'_>) {
+        while let Some(slot) = self.slots.get_mut(&id)
+            && let Some(channel) = slot.channel.take()
+        {
+            let Some(mail) = slot.mail.pop_front() else {
+                slot.channel = Some(channel);
+                slot.mail.shrink_to(0);
+                return;
+            };
+            let seat = slot.seat.clone();
+            self.discard(&mail);
+            match mail {
+                Mail::Leave { reference } => {
+                    // `{}` can be said in every serializer.
+                    let _ = seat.reply_ref(reference).reply(&Reply::done());
+                    self.depart(&seat, Some(channel), Farewell::Close, Ended::Left, cx);
+                }
+                mail => self.call(Callback::handle(seat, channel, mail), cx),
+            }
+        }
+    }
+
+    /// A message of the client no longer waits.
+    fn discard(&mut self, mail: &Mail) {
+        if let Mail::In { .. } = mail {
+            self.waiting -= 1;
+        }
+    }
+
+    fn call(&mut self, mut callback: Callback, cx: &mut Context<'_>) {
+        match callback.poll(cx) {
+            Poll::Ready(called) => self.returned(callback.channel, called, cx),
+            Poll::Pending => self.callbacks.push(callback),
+        }
+    }
+
+    /// A callback of a joined channel returned.
+    fn returned(&mut self, id: OwnerId, called: Called, cx: &mut Context<'_>) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let seat = slot.seat.clone();
+        let (channel, reply_to, outcome) = match called {
+            Called::Handle(channel, reply_to, Ok(outcome)) => (channel, reply_to, outcome),
+            Called::Handle(channel, _, Err(error)) => return self.crash(&seat, Some(channel), error, cx),
+            Called::Panicked => return self.crash(&seat, None, "a callback panicked".into(), cx),
+            Called::Join(_) | Called::Terminated => return,
+        };
+        let (reply, stop) = match outcome {
+            Outcome::NoReply => (None, None),
+            Outcome::Reply(reply) => (Some(reply), None),
+            Outcome::Stop(reason) => (None, Some(reason)),
+            Outcome::ReplyAndStop(reply, reason) => (Some(reply), Some(reason)),
+        };
+        if let Err(error) = send_reply(reply_to, reply) {
+            return self.crash(&seat, Some(channel), error.into(), cx);
+        }
+        match stop {
+            None => slot.channel = Some(channel),
+            Some(reason) => {
+                let farewell = match reason {
+                    StopReason::Normal | StopReason::Shutdown => Farewell::Close,
+                    StopReason::Abnormal(_) => Farewell::Error,
+                };
+                self.depart(&seat, Some(channel), farewell, Ended::Stopped(reason), cx);
+            }
+        }
+    }
+
+    fn crash(
+        &mut self,
+        seat: &Arc<Seat>,
+        channel: Option<Box<dyn AnyChannel>>,
+        error: BoxError,
+        cx: &mut Context<'_>,
+    ) {
+        error!(connection = self.id(), topic = %seat.topic, %error, "a channel crashed");
+        self.depart(seat, channel, Farewell::Error, Ended::Crashed(error.to_string()), cx);
+    }
+
+    /// A channel has ended: its client is told, and so is it.
+    fn depart(
+        &mut self,
+        seat: &Arc<Seat>,
+        channel: Option<Box<dyn AnyChannel>>,
+        farewell: Farewell,
+        why: Ended,
+        cx: &mut Context<'_>,
+    ) {
+        self.kill(seat.id());
+        if let Some(departed) = self.session.departed(&seat.topic, ChannelId(seat.id().0)) {
+            let frame = match farewell {
+                Farewell::Close => departed.phx_close(self.vsn),
+                Farewell::Error => departed.phx_error(self.vsn),
+            };
+            frame.into_iter().for_each(|frame| self.outbox.send(frame));
+        }
+        if let Some(channel) = channel {
+            self.call(Callback::terminate(seat.clone(), channel, why), cx);
+        }
+    }
+
+    /// Takes a channel's place away: what it tracked leaves, what waits for it is dropped, and so is a callback.
+    fn kill(&mut self, id: OwnerId) {
+        self.callbacks.retain(|callback| callback.channel != id);
+        if let Some(slot) = self.slots.remove(&id) {
+            slot.seat.owner.end();
+            slot.mail.iter().for_each(|mail| self.discard(mail));
+        }
+    }
+}
+
+/// What the client is told of a join that did not succeed.
+fn refusal(
+    topic: &SmolStr,
+    error: JoinError,
+    reply: impl Fn(&str, &Payload) -> Result<Frame, EncodeError>,
+) -> Result<Frame, EncodeError> {
+    let crashed = |error: BoxError| {
+        error!(%topic, %error, "a join crashed");
+        reply("error", &json!({"reason": "join crashed"}).into())
+    };
+    match error {
+        JoinError::Refused(response) => reply("error", &response).or_else(|error| crashed(error.into())),
+        JoinError::Crashed(error) => crashed(error),
+    }
+}
+
+fn send_reply(to: Option<ReplyRef>, reply: Option<Reply>) -> Result<(), EncodeError> {
+    match (to, reply) {
+        (Some(to), Some(reply)) => to.reply(&reply),
+        _ => Ok(()),
+    }
+}
+
+/// How much is taken out of the outbox before it is written: what one call writes.
+const ITEMS_AT_A_TIME: usize = 64;
+/// How many messages of the client may wait for its channels before nothing more is read from it.
+const MAX_WAITING: usize = 256;
+/// How long the channels of a closed connection have to terminate.
+const TERMINATE_LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,99 @@
+//! One message to many: encoded once for each serializer and topic name in use, and the same bytes to everyone.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use tracing::warn;
+
+use crate::channel::handle::DISCONNECT;
+use crate::channel::node::{Mail, Peer};
+use crate::presence::OwnerId;
+use crate::wire::{self, Frame, Payload, Vsn};
+
+/// Someone who hears a topic.
+pub(crate) struct Subscriber {
+    pub(crate) peer: Arc<dyn Peer>,
+    pub(crate) vsn: Vsn,
+    pub(crate) role: Role,
+}
+
+/// As what a subscriber hears a topic.
+pub(crate) enum Role {
+    /// A channel of this very topic, with the events it wants to see before its client does.
+    Member { intercepts: &'static [&'static str] },
+    /// A channel of another topic, which hears this one's presence under its own name.
+    Follower { under: SmolStr },
+    /// A connection, on the topic of its socket id.
+    Transport,
+}
+
+/// A message being sent to a topic's subscribers.
+pub(crate) struct FanOut<'a> {
+    topic: &'a SmolStr,
+    event: &'a SmolStr,
+    payload: &'a Payload,
+    /// `None` where that serializer cannot carry the message.
+    frames: Vec<(Vsn, SmolStr, Option<Frame>)>,
+}
+
+impl<'a> FanOut<'a> {
+    pub(crate) fn new(topic: &'a SmolStr, event: &'a SmolStr, payload: &'a Payload) -> Self {
+        FanOut { topic, event, payload, frames: Vec::new() }
+    }
+
+    /// A broadcast: to members, and to the connections that the topic names.
+    pub(crate) fn broadcast(&mut self, id: OwnerId, to: &Subscriber) {
+        match to.role {
+            Role::Member { intercepts } => self.tell_member(id, to, intercepts),
+            Role::Follower { .. } => {}
+            Role::Transport if self.event == DISCONNECT => to.peer.disconnect(),
+            Role::Transport => {}
+        }
+    }
+
+    /// A change of presence: to members, and to followers under their own topic.
+    pub(crate) fn presence(&mut self, id: OwnerId, to: &Subscriber) {
+        match &to.role {
+            Role::Member { intercepts } => self.tell_member(id, to, intercepts),
+            Role::Follower { under } => self.send(to, under),
+            Role::Transport => {}
+        }
+    }
+
+    fn tell_member(&mut self, id: OwnerId, to: &Subscriber, intercepts: &[&str]) {
+        if intercepts.contains(&self.event.as_str()) {
+            to.peer.mail(id, Mail::Out { event: self.event.clone(), payload: self.payload.clone() });
+        } else {
+            self.send(to, self.topic);
+        }
+    }
+
+    fn send(&mut self, to: &Subscriber, under: &SmolStr) {
+        if let Some(frame) = self.frame(to.vsn, under) {
+            to.peer.send(frame.clone());
+        }
+    }
+
+    fn frame(&mut self, vsn: Vsn, under: &SmolStr) -> Option<&Frame> {
+        let found = self.frames.iter().position(|(has, topic, _)| *has == vsn && topic == under);
+        let at = found.unwrap_or_else(|| {
+            let frame = self.encode(vsn, under);
+            self.frames.push((vsn, under.clone(), frame));
+            self.frames.len() - 1
+        });
+        self.frames[at].2.as_ref()
+    }
+
+    /// A V1 member is not sent bytes, which its serializer has no form for; where Phoenix's sender would crash,
+    /// everybody else is served.
+    fn encode(&self, vsn: Vsn, under: &SmolStr) -> Option<Frame> {
+        match wire::encode_broadcast(vsn, under, self.event, self.payload) {
+            Ok(frame) => Some(frame),
+            Err(wire::EncodeError::BinaryOnV1) => None,
+            Err(error) => {
+                warn!(topic = %under, event = %self.event, %error, "a broadcast cannot be encoded");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What every transport needs to open a connection, and to see all of them closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use super::connection::Connection;
+use super::connections::Connections;
+use super::node::Node;
+use super::outbox::Outbox;
+use crate::channel::erased::{Accepted, AnyEndpoint};
+use crate::channel::{ConnectInfo, Handle, Hooks, Refusal};
+use crate::session::CloseReason;
+use crate::wire::Vsn;
+
+/// The running server, as its transports see it.
+pub(crate) struct Hub {
+    pub(crate) node: Arc<Node>,
+    pub(crate) limits: Limits,
+    /// The tasks of all connections.
+    pub(crate) tasks: TaskTracker,
+    endpoint: Box<dyn AnyEndpoint>,
+    connections: Arc<Connections>,
+}
+
+/// What one connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_channels: usize,
+    /// Bytes that may wait for a slow reader.
+    pub(crate) outbox_bytes: usize,
+}
+
+impl Hub {
+    pub(crate) fn start(
+        endpoint: Box<dyn AnyEndpoint>,
+        hooks: &Hooks,
+        limits: Limits,
+        flush_window: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Hub {
+            node: Node::start(hooks, flush_window),
+            limits,
+            tasks: TaskTracker::new(),
+            endpoint,
+            connections: Arc::default(),
+        })
+    }
+
+    /// The program's own way in.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::new(self.node.clone())
+    }
+
+    /// Asks the application who connects.
+    ///
+    /// # Errors
+    /// The application's refusal.
+    pub(crate) async fn connect(&self, info: &ConnectInfo) -> Result<Accepted, Refusal> {
+        self.endpoint.connect(info).await
+    }
+
+    /// Opens a connection that was let in.
+    pub(crate) fn open(&self, vsn: Vsn, accepted: Accepted) -> Connection {
+        let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes));
+        let owner = self.handle().owner();
+        let registration = self.connections.register(owner.id(), outbox.clone());
+        let node = self.node.clone();
+        Connection::new(node, vsn, accepted, self.limits.max_channels, outbox, owner, registration)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Closes every connection with 1012 and waits for their tasks. Nobody is told of all the leaves: whoever could
+    /// be told is being closed as well.
+    pub(crate) async fn drain(&self) {
+        self.node.hush().await;
+        self.connections.close_all(CloseReason::Shutdown);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,105 @@
+//! The diffs and lists of one topic that wait for the fetch hook, in the order in which they are to be told.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use tokio::sync::oneshot;
+
+use super::fanout::Subscriber;
+use crate::channel::context::Seat;
+use crate::presence::{OwnerId, Presences};
+use crate::wire::{self, Field, Payload};
+
+/// Fetches run beside one another; what they decorated leaves in the order in which they were started.
+#[derive(Default)]
+pub(crate) struct Line {
+    places: VecDeque<Place>,
+    first_ticket: u64,
+}
+
+struct Place {
+    /// Whom a list is for; `None` for a diff.
+    wanted: Option<Vec<StateFor>>,
+    /// Joins and leaves of a diff; a list in the first part.
+    fetched: Option<[Presences; 2]>,
+}
+
+/// A channel that is to be pushed `presence_state`.
+pub(crate) struct StateFor {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+impl Line {
+    /// A place for a list, and the ticket its fetch comes back with.
+    pub(crate) fn wait_for_list(&mut self, wanted: Vec<StateFor>) -> u64 {
+        self.wait(Some(wanted))
+    }
+
+    /// The same for a diff.
+    pub(crate) fn wait_for_diff(&mut self) -> u64 {
+        self.wait(None)
+    }
+
+    fn wait(&mut self, wanted: Option<Vec<StateFor>>) -> u64 {
+        self.places.push_back(Place { wanted, fetched: None });
+        self.first_ticket + self.places.len() as u64 - 1
+    }
+
+    /// A fetch has come back.
+    pub(crate) fn fetched(&mut self, ticket: u64, parts: [Presences; 2]) {
+        let at = ticket.checked_sub(self.first_ticket).and_then(|at| usize::try_from(at).ok());
+        if let Some(place) = at.and_then(|at| self.places.get_mut(at)) {
+            place.fetched = Some(parts);
+        }
+    }
+
+    /// The first in the line, once its fetch has come back.
+    pub(crate) fn next_ready(&mut self) -> Option<(Option<Vec<StateFor>>, [Presences; 2])> {
+        let parts = self.places.front_mut()?.fetched.take()?;
+        self.first_ticket += 1;
+        Some((self.places.pop_front()?.wanted, parts))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+impl StateFor {
+    /// Pushes the list, unless the channel has gone meanwhile.
+    pub(crate) fn push(self, present: &IndexMap<OwnerId, Subscriber>, list: &Payload) {
+        let seat = &self.seat;
+        if present.contains_key(&seat.id()) {
+            let topic = Field::from(seat.topic.clone());
+            let frame =
+                wire::encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, "presence_state", list);
+            match frame {
+                Ok(frame) => seat.peer.send(frame),
+                Err(error) => {
+                    tracing::warn!(topic = %seat.topic, %error, "a presence_state cannot be encoded")
+                }
+            }
+        }
+        // Whoever asked may have ended meanwhile.
+        let _ = self.done.send(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_fetched_first_waits_for_what_was_asked_first() {
+        let mut line = Line::default();
+        let (first, second) = (line.wait_for_diff(), line.wait_for_list(Vec::new()));
+        line.fetched(second, Default::default());
+        assert!(line.next_ready().is_none());
+        line.fetched(first, Default::default());
+        assert!(line.next_ready().is_some_and(|(wanted, _)| wanted.is_none()));
+        assert!(line.next_ready().is_some_and(|(wanted, _)| wanted.is_some()));
+        assert!(line.is_empty());
+    }
+}

@@ -1,0 +1,112 @@
+//! Long poll: a connection without a socket. Its client posts messages and polls for frames.
+//!
+//! Owns the sessions, one task each, and the tokens that name them. The HTTP around it is in `server::longpoll`.
+//! Rules: contract/phoenix.md §1.10.
+
+mod session;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use self::session::{Request, Session};
+use self::token::{SessionId, Tokens};
+use super::hub::Hub;
+use crate::channel::erased::Accepted;
+use crate::wire::{Frame, Vsn};
+
+/// The long-poll sessions of a server.
+pub(crate) struct LongPoll {
+    hub: Arc<Hub>,
+    window: Duration,
+    tokens: Tokens,
+    sessions: Sessions,
+}
+
+type Sessions = Arc<Mutex<HashMap<SessionId, mpsc::Sender<Request>>>>;
+
+/// A line of a POST.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Line {
+    /// A text frame, which is valid UTF-8.
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+/// What a GET of a live session comes to.
+pub(crate) enum Polled {
+    Frames(Vec<Frame>),
+    /// The window is over.
+    Nothing,
+}
+
+/// The session that a token names is gone, or the token names none.
+pub(crate) struct Gone;
+
+/// The session did not take all messages within the window, or one of them ended it.
+pub(crate) struct NotTaken;
+
+/// A live session, as an HTTP request sees it.
+pub(crate) struct Found(mpsc::Sender<Request>);
+
+impl LongPoll {
+    pub(crate) fn new(hub: Arc<Hub>, window: Duration) -> Self {
+        LongPoll { hub, window, tokens: Tokens::new(), sessions: Arc::default() }
+    }
+
+    /// Opens a session for a client that was let in, and returns its token.
+    pub(crate) fn open(&self, vsn: Vsn, accepted: Accepted) -> String {
+        let id = SessionId::new();
+        let (requests, receiver) = mpsc::channel(REQUESTS_WAITING);
+        self.sessions.lock().insert(id, requests);
+        let session =
+            Session::new(self.hub.open(vsn, accepted), receiver, self.window, self.hub.limits.outbox_bytes);
+        let sessions = self.sessions.clone();
+        self.hub.tasks.spawn(async move {
+            let ended = session.serve().await;
+            sessions.lock().remove(&id);
+            ended.finish().await;
+        });
+        self.tokens.issue(id, SystemTime::now())
+    }
+
+    /// The live session that a token names.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub(crate) fn find(&self, token: &str) -> Result<Found, Gone> {
+        let id = self.tokens.verify(token, SystemTime::now()).ok_or(Gone)?;
+        self.sessions.lock().get(&id).cloned().map(Found).ok_or(Gone)
+    }
+}
+
+impl Found {
+    /// Waits for frames, for one window at the most.
+    ///
+    /// # Errors
+    /// [`Gone`], if the session had ended before it took note.
+    pub(crate) async fn poll(self) -> Result<Polled, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request::Poll(answer)).await.map_err(|_| Gone)?;
+        // A session that ends while it is polled answers that there was nothing; the next poll finds it gone.
+        Ok(answered.await.unwrap_or(Polled::Nothing))
+    }
+
+    /// Hands messages to the session, one after the other.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub(crate) async fn post(self, lines: Vec<Line>) -> Result<(), NotTaken> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request::Post(lines.into(), answer)).await.map_err(|_| NotTaken)?;
+        answered.await.map_err(|_| NotTaken)
+    }
+}
+
+/// How many requests wait for a busy session before further ones do.
+const REQUESTS_WAITING: usize = 8;

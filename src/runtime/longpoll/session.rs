@@ -1,0 +1,193 @@
+//! One long-poll session: the task that runs its connection between requests.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Line, Polled};
+use crate::runtime::connection::Connection;
+use crate::session::CloseReason;
+use crate::wire::Frame;
+
+/// A session, and the requests that are under way for it.
+pub(super) struct Session {
+    connection: Connection,
+    requests: mpsc::Receiver<Request>,
+    window: Duration,
+    max_bytes: usize,
+    /// Waiting GETs, the oldest first; the newest is the one to be served.
+    polls: VecDeque<Waiting<Polled>>,
+    /// Waiting POSTs, the oldest first.
+    posts: VecDeque<(VecDeque<Line>, Waiting<()>)>,
+    last_poll: Instant,
+    inactivity_check: Instant,
+}
+
+/// A request of the client.
+pub(super) enum Request {
+    Poll(oneshot::Sender<Polled>),
+    Post(VecDeque<Line>, oneshot::Sender<()>),
+}
+
+/// A request that waits for its answer, until its window is over.
+struct Waiting<T> {
+    until: Instant,
+    answer: oneshot::Sender<T>,
+}
+
+/// A session that has ended; its requests were let go.
+pub(super) struct Ended {
+    connection: Connection,
+    reason: CloseReason,
+}
+
+impl Session {
+    pub(super) fn new(
+        connection: Connection,
+        requests: mpsc::Receiver<Request>,
+        window: Duration,
+        max_bytes: usize,
+    ) -> Self {
+        let now = Instant::now();
+        let mut session = Session {
+            connection,
+            requests,
+            window,
+            max_bytes,
+            polls: VecDeque::new(),
+            posts: VecDeque::new(),
+            last_poll: now,
+            inactivity_check: now,
+        };
+        session.inactivity_check += session.inactivity_limit();
+        session
+    }
+
+    /// Runs the session to its end.
+    pub(super) async fn serve(mut self) -> Ended {
+        let alarm = tokio::time::sleep_until(self.next_alarm().into());
+        tokio::pin!(alarm);
+        let reason = std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(reason) = self.poll(cx) {
+                    return Poll::Ready(reason);
+                }
+                alarm.as_mut().reset(self.next_alarm().into());
+                if alarm.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                if let Some(reason) = self.sound(Instant::now()) {
+                    return Poll::Ready(reason);
+                }
+            }
+        })
+        .await;
+        Ended { connection: self.connection, reason }
+    }
+
+    /// Does all that can be done now.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        loop {
+            let mut progress = self.connection.poll_callbacks(cx).is_ready();
+            match self.connection.poll_outbox(cx) {
+                Poll::Ready(Ok(())) => progress = true,
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => {}
+            }
+            if let Poll::Ready(Some(request)) = self.requests.poll_recv(cx) {
+                progress = true;
+                self.request(request);
+            }
+            if let Err(reason) = self.take_posts(cx) {
+                return Poll::Ready(reason);
+            }
+            if self.connection.ready.iter().map(Frame::len).sum::<usize>() > self.max_bytes {
+                return Poll::Ready(CloseReason::Overflow);
+            }
+            if !progress {
+                // Only now: what one message causes is answered together.
+                self.answer_newest_poll();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        let now = Instant::now();
+        let until = now + self.window;
+        match request {
+            Request::Poll(answer) => {
+                self.last_poll = now;
+                self.polls.push_back(Waiting { until, answer });
+            }
+            Request::Post(lines, answer) => self.posts.push_back((lines, Waiting { until, answer })),
+        }
+    }
+
+    /// Hands on messages in order, as far as the connection takes them.
+    fn take_posts(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        while !self.connection.is_busy()
+            && let Some((lines, _)) = self.posts.front_mut()
+        {
+            match lines.pop_front() {
+                Some(Line::Text(text)) => self.connection.receive_text(&text, cx)?,
+                Some(Line::Binary(bytes)) => self.connection.receive_binary(&bytes, cx)?,
+                None => {
+                    if let Some((_, waiting)) = self.posts.pop_front() {
+                        // Whoever posted may have gone; what was posted counts all the same.
+                        let _ = waiting.answer.send(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands all frames to the newest poll. One whose client has gone leaves them for the next.
+    fn answer_newest_poll(&mut self) {
+        while !self.connection.ready.is_empty()
+            && let Some(poll) = self.polls.pop_back()
+        {
+            let frames = self.connection.ready.drain(..).collect();
+            if let Err(Polled::Frames(frames)) = poll.answer.send(Polled::Frames(frames)) {
+                self.connection.ready.extend(frames);
+            }
+        }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let windows = self.polls.front().map(|poll| poll.until).into_iter();
+        let windows = windows.chain(self.posts.front().map(|(_, post)| post.until));
+        windows.fold(self.inactivity_check, Instant::min)
+    }
+
+    /// Ends the windows that are over, and the session where nobody polls it any more.
+    fn sound(&mut self, now: Instant) -> Option<CloseReason> {
+        while let Some(poll) = self.polls.pop_front_if(|poll| poll.until <= now) {
+            // Here and below: a client that has gone misses nothing.
+            let _ = poll.answer.send(Polled::Nothing);
+        }
+        // What is dropped without an answer was not taken.
+        while self.posts.pop_front_if(|(_, post)| post.until <= now).is_some() {}
+        if now >= self.inactivity_check {
+            if now - self.last_poll > self.inactivity_limit() {
+                return Some(CloseReason::Inactive);
+            }
+            self.inactivity_check = now + self.inactivity_limit();
+        }
+        None
+    }
+
+    fn inactivity_limit(&self) -> Duration {
+        self.window * 3 / 2
+    }
+}
+
+impl Ended {
+    /// Lets the connection's channels end.
+    pub(super) async fn finish(self) {
+        self.connection.end(self.reason).await;
+    }
+}

@@ -1,0 +1,455 @@
+//! The owner of a share of the topics: who hears them, who is present on them, and what is still to be told.
+//!
+//! A plain struct: operations are applied one by one, then [`Shard::settle`] publishes what changed and tells it.
+//! The task around it is in `shard_task`, which also reads the clock.
+//! Rules: architecture "Who owns what" and "Coalescing"; contract/phoenix.md §4.2 and §5.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fanout::{FanOut, Subscriber};
+use super::fetch::Fetcher;
+use super::line::{Line, StateFor};
+use super::listing::Listings;
+use super::metas::Changed;
+use crate::channel::node::{Broadcast, UpdateRefused};
+use crate::presence::{
+    AlreadyTracked, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs, Presences,
+    Tracker,
+};
+use crate::wire::{Json, Payload};
+
+/// One share of the topics.
+pub(crate) struct Shard {
+    topics: HashMap<SmolStr, Topic>,
+    tracker: Tracker,
+    refs: PhxRefs,
+    hooks: ShardHooks,
+    listings: Arc<Listings>,
+    /// How long changes of a busy topic gather.
+    window: Duration,
+    /// When the gathered changes of which topic are to be told.
+    due: BinaryHeap<Reverse<(Instant, SmolStr)>>,
+    /// Topics touched since the last settling.
+    touched: Vec<SmolStr>,
+    answers: Vec<Answer>,
+    /// Nothing is told any more: everybody is about to be closed.
+    hushed: bool,
+}
+
+/// What the application added to presence.
+pub(crate) struct ShardHooks {
+    pub(crate) fetcher: Option<Fetcher>,
+    pub(crate) changes: Option<mpsc::UnboundedSender<Changed>>,
+    /// Where finished fetches come back to.
+    pub(crate) back: mpsc::WeakUnboundedSender<Op>,
+}
+
+/// A topic that somebody hears or is present on.
+#[derive(Default)]
+struct Topic {
+    subscribers: IndexMap<OwnerId, Subscriber>,
+    pending: Pending,
+    /// Who is to be pushed the list, once this round of operations is applied.
+    wanted: Vec<StateFor>,
+    /// Diffs and lists behind a fetch.
+    line: Line,
+    flushed: Option<Instant>,
+    /// A flush stands in `due`.
+    scheduled: bool,
+    changed: bool,
+    touched: bool,
+}
+
+/// What can be asked of a shard. Each names its topic; operations of one topic are applied in order.
+pub(crate) enum Op {
+    Subscribe {
+        topic: SmolStr,
+        id: OwnerId,
+        subscriber: Subscriber,
+    },
+    Broadcast {
+        message: Broadcast,
+        sent: oneshot::Sender<()>,
+    },
+    Track {
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: Meta,
+        answer: Answering<AlreadyTracked>,
+    },
+    Update {
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: Meta,
+        expected: Option<PhxRef>,
+        answer: Answering<UpdateRefused>,
+    },
+    Untrack {
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        answer: oneshot::Sender<()>,
+    },
+    Entry {
+        topic: SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        answer: oneshot::Sender<Option<Arc<Entry>>>,
+    },
+    Gone {
+        topic: SmolStr,
+        owner: OwnerId,
+    },
+    PushState {
+        topic: SmolStr,
+        to: StateFor,
+    },
+    /// A fetch is done: the parts of the diff or list that has this ticket.
+    Fetched {
+        topic: SmolStr,
+        ticket: u64,
+        parts: [Presences; 2],
+    },
+    /// Tell nothing more; answered once that is so.
+    Hush {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Where the outcome of tracking or updating goes.
+pub(crate) type Answering<E> = oneshot::Sender<Result<PhxRef, E>>;
+
+/// An outcome to give once the lists are published, so that whoever waited for it finds itself listed.
+enum Answer {
+    Tracked(Answering<AlreadyTracked>, PhxRef),
+    Updated(Answering<UpdateRefused>, PhxRef),
+    Untracked(oneshot::Sender<()>),
+}
+
+impl Shard {
+    pub(crate) fn new(
+        tracker: Tracker,
+        refs: PhxRefs,
+        hooks: ShardHooks,
+        listings: Arc<Listings>,
+        window: Duration,
+    ) -> Self {
+        Shard {
+            topics: HashMap::new(),
+            tracker,
+            refs,
+            hooks,
+            listings,
+            window,
+            due: BinaryHeap::new(),
+            touched: Vec::new(),
+            answers: Vec::new(),
+            hushed: false,
+        }
+    }
+
+    /// Applies one operation. `unix_ns` dates the refs of new entries.
+    pub(crate) fn apply(&mut self, op: Op, now: Instant, unix_ns: u64) {
+        match op {
+            Op::Subscribe { topic, id, subscriber } => self.subscribe(&topic, id, subscriber, now),
+            Op::Broadcast { message, sent } => {
+                self.broadcast(&message);
+                // Whoever asked may have ended; the same holds for every answer below.
+                let _ = sent.send(());
+            }
+            Op::Track { topic, owner, key, meta, answer } => {
+                self.track(&topic, owner, key, &meta, unix_ns, answer)
+            }
+            Op::Update { topic, owner, key, meta, expected, answer } => {
+                match self.update(&topic, owner, &key, &meta, expected, unix_ns) {
+                    Ok(phx_ref) => self.answers.push(Answer::Updated(answer, phx_ref)),
+                    Err(refused) => drop(answer.send(Err(refused))),
+                }
+            }
+            Op::Untrack { topic, owner, key, answer } => {
+                if let Some(change) = self.tracker.untrack(&topic, owner, &key) {
+                    self.changed(&topic, change);
+                }
+                self.answers.push(Answer::Untracked(answer));
+            }
+            Op::Entry { topic, owner, key, answer } => {
+                drop(answer.send(self.tracker.get(&topic, owner, &key).cloned()));
+            }
+            Op::Gone { topic, owner } => self.gone(&topic, owner),
+            Op::PushState { topic, to } => self.topic(&topic).wanted.push(to),
+            Op::Fetched { topic, ticket, parts } => self.fetched(&topic, ticket, parts),
+            Op::Hush { done } => {
+                self.hushed = true;
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Publishes what changed, pushes the lists that were asked for, tells the diffs that are due, and gives the
+    /// outcomes, in this order: a list never lacks what a diff before it told.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        let mut touched = std::mem::take(&mut self.touched);
+        while let Some(Reverse((at, _))) = self.due.peek()
+            && *at <= now
+        {
+            let Some(Reverse((_, name))) = self.due.pop() else { break };
+            if let Some(topic) = self.topics.get_mut(&name) {
+                topic.scheduled = false;
+                if !topic.touched {
+                    touched.push(name);
+                }
+            }
+        }
+        for name in &touched {
+            self.settle_topic(name, now);
+        }
+        touched.clear();
+        self.touched = touched;
+        for answer in self.answers.drain(..) {
+            match answer {
+                Answer::Tracked(to, phx_ref) => drop(to.send(Ok(phx_ref))),
+                Answer::Updated(to, phx_ref) => drop(to.send(Ok(phx_ref))),
+                Answer::Untracked(to) => {
+                    let _ = to.send(());
+                }
+            }
+        }
+    }
+
+    /// When the next gathered diff is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn topic(&mut self, name: &SmolStr) -> &mut Topic {
+        let topic = match self.topics.get_mut(name) {
+            Some(_) => self.topics.get_mut(name).expect("it was there a line above"),
+            None => self.topics.entry(name.clone()).or_default(),
+        };
+        if !topic.touched {
+            topic.touched = true;
+            self.touched.push(name.clone());
+        }
+        topic
+    }
+
+    /// What happened on a quiet topic before is told first, to those who were there.
+    fn subscribe(&mut self, name: &SmolStr, id: OwnerId, subscriber: Subscriber, now: Instant) {
+        if self
+            .topics
+            .get(name)
+            .is_some_and(|topic| !topic.pending.is_empty() && topic.is_quiet(now, self.window))
+        {
+            self.settle_topic(name, now);
+        }
+        self.topic(name).subscribers.insert(id, subscriber);
+    }
+
+    fn broadcast(&mut self, Broadcast { topic: name, event, payload, except }: &Broadcast) {
+        let Some(topic) = self.topics.get(name) else { return };
+        let mut fan_out = FanOut::new(name, event, payload);
+        for (id, subscriber) in topic.subscribers.iter().filter(|(id, _)| Some(**id) != *except) {
+            fan_out.broadcast(*id, subscriber);
+        }
+    }
+
+    fn track(
+        &mut self,
+        topic: &SmolStr,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: &Meta,
+        unix_ns: u64,
+        answer: Answering<AlreadyTracked>,
+    ) {
+        let phx_ref = self.refs.next(unix_ns);
+        match self.tracker.track(topic, owner, key, meta, phx_ref.clone()) {
+            Ok(change) => {
+                self.changed(topic, change);
+                self.answers.push(Answer::Tracked(answer, phx_ref));
+            }
+            Err(error) => drop(answer.send(Err(error))),
+        }
+    }
+
+    fn update(
+        &mut self,
+        topic: &SmolStr,
+        owner: OwnerId,
+        key: &SmolStr,
+        meta: &Meta,
+        expected: Option<PhxRef>,
+        unix_ns: u64,
+    ) -> Result<PhxRef, UpdateRefused> {
+        if let Some(expected) = expected {
+            let entry = self.tracker.get(topic, owner, key).ok_or(UpdateRefused::NotTracked(NotTracked))?;
+            if entry.phx_ref != expected {
+                return Err(UpdateRefused::Outdated);
+            }
+        }
+        let phx_ref = self.refs.next(unix_ns);
+        let change = self.tracker.update(topic, owner, key, meta, phx_ref.clone());
+        self.changed(topic, change.map_err(UpdateRefused::NotTracked)?);
+        Ok(phx_ref)
+    }
+
+    /// The leaver does not hear of its own leave.
+    fn gone(&mut self, name: &SmolStr, owner: OwnerId) {
+        self.topic(name).subscribers.swap_remove(&owner);
+        if let Some(change) = self.tracker.untrack_owner(name, owner) {
+            self.changed(name, change);
+        }
+    }
+
+    fn changed(&mut self, name: &SmolStr, change: Change) {
+        let topic = self.topic(name);
+        topic.pending.absorb(change);
+        topic.changed = true;
+    }
+
+    fn settle_topic(&mut self, name: &SmolStr, now: Instant) {
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        topic.touched = false;
+        if std::mem::take(&mut topic.changed) {
+            self.listings.put(name, self.tracker.snapshot(name));
+        }
+        if !topic.wanted.is_empty() {
+            topic.pending.snapshot_taken();
+            let wanted = std::mem::take(&mut topic.wanted);
+            self.push_states(name, wanted);
+        }
+        self.flush_or_wait(name, now);
+        if self.topics.get(name).is_some_and(Topic::is_idle) {
+            self.topics.remove(name);
+        }
+    }
+
+    fn push_states(&mut self, name: &SmolStr, wanted: Vec<StateFor>) {
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        let listing = self.listings.get(name);
+        match &self.hooks.fetcher {
+            None => {
+                let list = Payload::Json(Json::from_encoded(listing.encoded().clone()));
+                for to in wanted {
+                    to.push(&topic.subscribers, &list);
+                }
+            }
+            Some(fetcher) => {
+                let ticket = topic.line.wait_for_list(wanted);
+                let parts = [listing.snapshot.presences(), Presences::default()];
+                self.hooks.start(fetcher, name, ticket, parts);
+            }
+        }
+    }
+
+    /// The first change of a quiet topic is told at once; what follows gathers until its window is over.
+    fn flush_or_wait(&mut self, name: &SmolStr, now: Instant) {
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        if topic.pending.is_empty() || topic.scheduled || self.hushed {
+            return;
+        }
+        if topic.is_quiet(now, self.window) {
+            topic.flushed = Some(now);
+            if let Some(diff) = topic.pending.take() {
+                self.tell(name, &diff);
+            }
+        } else if let Some(flushed) = topic.flushed {
+            topic.scheduled = true;
+            self.due.push(Reverse((flushed + self.window, name.clone())));
+        }
+    }
+
+    fn tell(&mut self, name: &SmolStr, diff: &Diff) {
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        match &self.hooks.fetcher {
+            None => {
+                topic.tell_diff(name, diff.encode());
+                self.hooks.report(name, || (diff.joins(), diff.leaves()));
+            }
+            Some(fetcher) => {
+                let ticket = topic.line.wait_for_diff();
+                self.hooks.start(fetcher, name, ticket, [diff.joins(), diff.leaves()]);
+            }
+        }
+    }
+
+    fn fetched(&mut self, name: &SmolStr, ticket: u64, parts: [Presences; 2]) {
+        if self.hushed {
+            return;
+        }
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        topic.line.fetched(ticket, parts);
+        while let Some((wanted, [first, second])) = topic.line.next_ready() {
+            match wanted {
+                Some(wanted) => {
+                    if let Ok(list) = Json::of(&first) {
+                        let list = Payload::Json(list);
+                        wanted.into_iter().for_each(|to| to.push(&topic.subscribers, &list));
+                    }
+                }
+                None => {
+                    if let Ok(diff) = crate::presence::encode_diff(&first, &second) {
+                        topic.tell_diff(name, diff);
+                    }
+                    self.hooks.report(name, || (first, second));
+                }
+            }
+        }
+        self.topic(name);
+    }
+}
+
+impl ShardHooks {
+    /// Lets the fetch hook decorate the parts; they come back as [`Op::Fetched`].
+    fn start(&self, fetcher: &Fetcher, topic: &SmolStr, ticket: u64, parts: [Presences; 2]) {
+        let (topic, back) = (topic.clone(), self.back.clone());
+        let decorated = fetcher.decorate(topic.clone(), parts);
+        tokio::spawn(async move {
+            let parts = decorated.await;
+            if let Some(back) = back.upgrade() {
+                // The shard has ended: there is nobody left to tell.
+                let _ = back.send(Op::Fetched { topic, ticket, parts });
+            }
+        });
+    }
+
+    /// Hands a diff that was told to the application.
+    fn report(&self, topic: &SmolStr, parts: impl FnOnce() -> (Presences, Presences)) {
+        if let Some(changes) = &self.changes {
+            let (joins, leaves) = parts();
+            // The hook's task ends only with the process.
+            let _ = changes.send(Changed { topic: topic.clone(), joins, leaves });
+        }
+    }
+}
+
+impl Topic {
+    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes) {
+        let (event, payload) = (PRESENCE_DIFF, Payload::Json(Json::from_encoded(diff)));
+        let mut fan_out = FanOut::new(name, &event, &payload);
+        for (id, subscriber) in &self.subscribers {
+            fan_out.presence(*id, subscriber);
+        }
+    }
+
+    /// No diff was told within the window.
+    fn is_quiet(&self, now: Instant, window: Duration) -> bool {
+        self.flushed.is_none_or(|flushed| flushed + window <= now)
+    }
+
+    /// Nobody hears it, and nothing of it is left to be told. Who is present is kept in the tracker.
+    fn is_idle(&self) -> bool {
+        self.subscribers.is_empty() && self.pending.is_empty() && self.line.is_empty() && !self.scheduled
+    }
+}
+
+const PRESENCE_DIFF: SmolStr = SmolStr::new_static("presence_diff");

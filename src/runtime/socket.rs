@@ -1,0 +1,229 @@
+//! The WebSocket: one task that reads, writes and runs its connection, and never waits on another.
+//!
+//! An idle socket holds no buffer: what is read goes through a buffer that all sockets of a thread share, and what
+//! is written are the frames themselves, many to one call.
+//! Rules: RFC 6455; the limits and close codes are Bandit's (contract/phoenix.md §1.7).
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSlice};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tracing::trace;
+
+use super::connection::Connection;
+use crate::session::{CloseReason, Idle};
+use crate::wire::Frame;
+use crate::wire::websocket::{self, Decoder, Event, Limits};
+
+/// A WebSocket and the connection on it.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    decoder: Decoder,
+    connection: Connection,
+    idle: Idle,
+    /// What was read while the connection was busy, or along with the handshake.
+    unread: BytesMut,
+    /// How much of the first ready frame is written.
+    written: usize,
+}
+
+impl Socket {
+    /// A socket whose handshake is done; `early` was read behind the request.
+    pub(crate) fn new(
+        stream: TcpStream,
+        early: &[u8],
+        connection: Connection,
+        idle_timeout: Duration,
+    ) -> Self {
+        Socket {
+            stream,
+            decoder: Decoder::new(Limits::default()),
+            connection,
+            idle: Idle::new(idle_timeout, Instant::now()),
+            unread: BytesMut::from(early),
+            written: 0,
+        }
+    }
+
+    /// Runs the connection to its end, whoever ends it.
+    pub(crate) async fn run(mut self) {
+        let reason = self.serve().await;
+        let Socket { stream, mut connection, written, .. } = self;
+        let mut unsent: Vec<Bytes> =
+            connection.unsent().iter().map(|frame| frame.websocket().clone()).collect();
+        if let Some(first) = unsent.first_mut() {
+            first.advance(written);
+        }
+        if reason == CloseReason::Overflow {
+            // Only what is half written: without its rest the close frame would be taken for it.
+            unsent.truncate(usize::from(written > 0));
+        }
+        tokio::join!(connection.end(reason), farewell(stream, unsent, reason));
+    }
+
+    async fn serve(&mut self) -> CloseReason {
+        let silence = tokio::time::sleep_until(self.idle.expires().into());
+        tokio::pin!(silence);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(reason) = self.poll(cx) {
+                return Poll::Ready(reason);
+            }
+            while silence.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = self.idle.check(Instant::now()) {
+                    return Poll::Ready(reason);
+                }
+                silence.as_mut().reset(self.idle.expires().into());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Does all that can be done now.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        loop {
+            let mut progress = self.connection.poll_callbacks(cx).is_ready();
+            if self.connection.ready.is_empty() {
+                match self.connection.poll_outbox(cx) {
+                    Poll::Ready(Ok(())) => progress = true,
+                    Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                    Poll::Pending => {}
+                }
+            }
+            if !self.connection.ready.is_empty() {
+                match self.poll_write(cx) {
+                    Poll::Ready(Ok(())) => progress = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
+                    Poll::Pending => {}
+                }
+            }
+            // A client that does not read what it is sent is not read from either.
+            if self.connection.ready.is_empty() && !self.connection.is_busy() {
+                match self.poll_read(cx) {
+                    Poll::Ready(Ok(())) => progress = true,
+                    Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                    Poll::Pending => {}
+                }
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes all that is ready; `Pending` when the other end does not take it.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.connection.ready.is_empty() {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
+            let mut count = 0;
+            for (slice, frame) in slices.iter_mut().zip(&self.connection.ready) {
+                let skip = if count == 0 { self.written } else { 0 };
+                *slice = IoSlice::new(&frame.websocket()[skip..]);
+                count += 1;
+            }
+            match self.stream.try_write_vectored(&slices[..count]) {
+                Ok(count) => self.advance(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        self.connection.ready.shrink_to(KEPT_FRAMES);
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        let ready = &mut self.connection.ready;
+        while let Some(first) = ready.front().map(Frame::len)
+            && self.written >= first
+        {
+            self.written -= first;
+            ready.pop_front();
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if !self.unread.is_empty() {
+            let unread = std::mem::take(&mut self.unread);
+            return Poll::Ready(self.take_in(&unread, cx));
+        }
+        loop {
+            ready!(self.stream.poll_read_ready(cx)).map_err(|error| lost(&error))?;
+            let read = READ_BUFFER.with_borrow_mut(|buffer| match self.stream.try_read(buffer) {
+                Ok(0) => Some(Err(CloseReason::Lost)),
+                Ok(count) => {
+                    self.idle.heard(Instant::now());
+                    Some(self.take_in(&buffer[..count], cx))
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+                Err(error) => Some(Err(lost(&error))),
+            });
+            if let Some(outcome) = read {
+                return Poll::Ready(outcome);
+            }
+        }
+    }
+
+    /// Decodes what was read and lets the connection have it, until it is busy: the rest is kept.
+    fn take_in(&mut self, mut bytes: &[u8], cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        while !self.connection.is_busy()
+            && let Some(event) = self.decoder.decode(&mut bytes).map_err(CloseReason::Violation)?
+        {
+            match event {
+                Event::Text(text) => self.connection.receive_text(&text, cx)?,
+                Event::Binary(bytes) => self.connection.receive_binary(&bytes, cx)?,
+                Event::Ping(payload) => self.connection.ready.push_back(websocket::pong(&payload)),
+                Event::Pong(_) => {}
+                Event::Close(code) => return Err(CloseReason::ByClient(code)),
+            }
+        }
+        self.unread.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Finishes what was begun, says why the connection ends, and waits for the other end to take note: closing with
+/// unread input would reset the connection, and the client would never see the close frame.
+async fn farewell(mut stream: TcpStream, unsent: Vec<Bytes>, reason: CloseReason) {
+    let Some(code) = reason.code() else { return };
+    let said = async {
+        for bytes in unsent {
+            stream.write_all(&bytes).await?;
+        }
+        stream.write_all(websocket::close(code, "").websocket()).await?;
+        stream.shutdown().await?;
+        loop {
+            stream.readable().await?;
+            match READ_BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {
+                Ok(0) => return io::Result::Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    // The other end may be gone, or never answer: there is nobody to tell.
+    let _ = tokio::time::timeout(FAREWELL_LIMIT, said).await;
+}
+
+fn lost(error: &io::Error) -> CloseReason {
+    trace!(%error, "the stream failed");
+    CloseReason::Lost
+}
+
+thread_local! {
+    /// What is read stays here only while it is decoded.
+    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
+}
+
+/// The most frames that one call writes.
+const FRAMES_A_WRITE: usize = 64;
+/// How many places an empty line of frames keeps.
+const KEPT_FRAMES: usize = 4;
+/// How long the other end has to take note of a close.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,295 @@
+//! The server: options, routes, and the accept loop.
+//!
+//! Warp's filters choose the route and answer HTTP; each connection is accepted and served here, so that a socket
+//! can be taken over with small buffers and every task is known when the server stops.
+
+mod longpoll;
+mod origin;
+mod pages;
+mod websocket;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use http::{HeaderMap, Method, Response};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+use warp::filters::BoxedFilter;
+use warp::{Buf, Filter};
+
+pub use self::origin::{BadOrigin, OriginPattern, Origins};
+pub use self::pages::pages;
+use crate::channel::erased::Endpoint;
+use crate::channel::{Connect, Handle, Hooks, Router};
+use crate::runtime::hub::{Hub, Limits};
+use crate::runtime::longpoll::LongPoll;
+
+/// A server for one connect handler and its channels.
+pub struct Server {
+    hub: Arc<Hub>,
+    options: Options,
+    pages: BoxedFilter<(Response<String>,)>,
+}
+
+/// What may be set. The defaults are Phoenix's where Phoenix has the option.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the transports are: `<mount>/websocket` and `<mount>/longpoll`.
+    pub mount: String,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// What the application adds to presence.
+    pub hooks: Hooks,
+    /// How long a client may be silent.
+    pub idle_timeout: Duration,
+    /// How many channels one connection may join.
+    pub max_channels: usize,
+    /// How many bytes may wait for a client that reads slowly, before its connection is closed with 1013.
+    pub outbox_bytes: usize,
+    /// For how long the changes of a busy topic gather into one diff, at the most.
+    pub flush_window: Duration,
+    /// How long a long poll waits for messages.
+    pub longpoll_window: Duration,
+    /// How long connections have to close when the server stops.
+    pub shutdown_timeout: Duration,
+}
+
+/// How a server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every connection was told, and closed.
+    Drained,
+    /// The time was up with this many connections open.
+    TimedOut(usize),
+}
+
+impl Server {
+    /// A server that does not listen yet; its topics are alive, and [`handle`](Self::handle) works.
+    ///
+    /// # Panics
+    /// If called outside a tokio runtime, which runs its tasks.
+    pub fn new<C: Connect>(connect: C, router: Router<C::Identity>, options: Options) -> Self {
+        let limits = Limits {
+            idle_timeout: options.idle_timeout,
+            max_channels: options.max_channels,
+            outbox_bytes: options.outbox_bytes,
+        };
+        let endpoint = Box::new(Endpoint { connect, router: Arc::new(router) });
+        let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
+        let nothing =
+            warp::any().and_then(|| async { Err::<Response<String>, _>(warp::reject::not_found()) });
+        Server { hub, options, pages: nothing.boxed() }
+    }
+
+    /// The way in for code outside channels.
+    pub fn handle(&self) -> Handle {
+        self.hub.handle()
+    }
+
+    /// Serves these routes beside the transports.
+    #[must_use]
+    pub fn pages(mut self, pages: BoxedFilter<(Response<String>,)>) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// Serves a bound listener until `shutdown` resolves; then accepts nothing more, closes every connection with
+    /// 1012 and waits for them, within the time the options give.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Stopped {
+        let service = TowerToHyperService::new(warp::service(self.routes()));
+        let requests = Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => requests.serve(stream, address, service.clone()),
+                    Err(error) => refused(&error).await,
+                }
+            }
+        }
+        drop(listener);
+        info!(connections = self.hub.connections(), "shutting down");
+        let drained = async {
+            requests.stop.cancel();
+            requests.tasks.close();
+            self.hub.drain().await;
+            requests.tasks.wait().await;
+        };
+        match tokio::time::timeout(self.options.shutdown_timeout, drained).await {
+            Ok(()) => Stopped::Drained,
+            Err(_) => Stopped::TimedOut(self.hub.connections()),
+        }
+    }
+
+    fn routes(&self) -> BoxedFilter<(Response<String>,)> {
+        let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
+        let origins = Arc::new(self.options.origins.clone());
+        let mount = mount(&self.options.mount);
+        let (hub, allowed) = (self.hub.clone(), origins.clone());
+        let websocket = mount
+            .clone()
+            .and(warp::path!("websocket"))
+            .and(request())
+            .then(move |request| websocket::answer(hub.clone(), allowed.clone(), request));
+        let hub = self.hub.clone();
+        let longpoll = mount
+            .and(warp::path!("longpoll"))
+            .and(request_with_body())
+            .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), origins.clone(), request));
+        websocket.or(longpoll).unify().or(self.pages.clone()).unify().boxed()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            mount: "/socket".into(),
+            origins: Origins::default(),
+            hooks: Hooks::new(),
+            idle_timeout: Duration::from_secs(60),
+            max_channels: 100,
+            outbox_bytes: 8 * 1024 * 1024,
+            flush_window: Duration::from_millis(5),
+            longpoll_window: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The HTTP side of a connection that may become a socket.
+struct Requests {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Requests {
+    /// Serves the HTTP requests of one stream, until it ends or becomes a socket, which has a task of its own.
+    fn serve<S>(&self, stream: TcpStream, address: SocketAddr, service: S)
+    where
+        S: Service<
+                hyper::Request<hyper::body::Incoming>,
+                Response = warp::reply::Response,
+                Error = Infallible,
+            > + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a client was gone before it was served");
+            return;
+        }
+        let stop = self.stop.clone();
+        let with_peer = service_fn(move |mut request: hyper::Request<_>| {
+            request.extensions_mut().insert(Peer(address));
+            service.call(request)
+        });
+        self.tasks.spawn(async move {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
+            let mut served = pin!(http.serve_connection(TokioIo::new(stream), with_peer).with_upgrades());
+            let outcome = tokio::select! {
+                outcome = &mut served => outcome,
+                () = stop.cancelled() => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            };
+            if let Err(error) = outcome {
+                debug!(%error, "a client's HTTP failed");
+            }
+        });
+    }
+}
+
+/// An accept that failed concerns one client, or the whole process when it has no file descriptors left; then it is
+/// tried again a moment later, because the listener would fail at once.
+async fn refused(error: &std::io::Error) {
+    warn!(%error, "a connection cannot be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// What the transports look at of a request.
+struct Request {
+    method: Method,
+    query: String,
+    headers: HeaderMap,
+    peer: Option<Peer>,
+    upgrade: Option<OnUpgrade>,
+    /// `None` if it was not asked for, too large, or not received in full.
+    body: Option<Bytes>,
+}
+
+/// The address of the other end.
+#[derive(Clone, Copy)]
+struct Peer(SocketAddr);
+
+/// The segments of the mount path.
+fn mount(path: &str) -> BoxedFilter<()> {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    segments.fold(warp::any().boxed(), |mount, segment| mount.and(warp::path(segment.to_owned())).boxed())
+}
+
+fn request() -> impl Filter<Extract = (Request,), Error = Infallible> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .map(|method, query, headers, peer, upgrade| Request {
+            method,
+            query,
+            headers,
+            peer,
+            upgrade,
+            body: None,
+        })
+}
+
+fn request_with_body() -> impl Filter<Extract = (Request,), Error = warp::Rejection> + Clone {
+    request()
+        .and(warp::body::stream())
+        .then(async |request, body| Request { body: collect(body).await, ..request })
+}
+
+async fn collect(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Option<Bytes> {
+    let mut body = pin!(body);
+    let mut collected = BytesMut::new();
+    while let Some(part) = body.next().await {
+        let mut part = part.ok()?;
+        if collected.len() + part.remaining() > MAX_BODY_BYTES {
+            return None;
+        }
+        while part.has_remaining() {
+            let chunk = part.chunk();
+            collected.extend_from_slice(chunk);
+            let count = chunk.len();
+            part.advance(count);
+        }
+    }
+    Some(collected.freeze())
+}
+
+/// Plug's limit for a body.
+const MAX_BODY_BYTES: usize = 8_000_000;
+/// A handshake has a query with a token; nothing here needs more.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How long a client may take for the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

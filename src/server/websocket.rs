@@ -1,0 +1,125 @@
+//! The WebSocket route: who may come in, and the handshake.
+//!
+//! Rules: the order of checks of contract/phoenix.md §1.3; RFC 6455 §4.2.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::origin::Origins;
+use super::{Peer, Request};
+use crate::channel::erased::Accepted;
+use crate::channel::{ConnectInfo, Params, Transport};
+use crate::runtime::hub::Hub;
+use crate::runtime::socket::Socket;
+use crate::wire::{Vsn, websocket};
+
+/// Answers a request for the WebSocket route, and starts the connection where it is one.
+pub(super) async fn answer(hub: Arc<Hub>, origins: Arc<Origins>, request: Request) -> Response<String> {
+    let (vsn, accepted) = match admit(&hub, &origins, &request).await {
+        Ok(admitted) => admitted,
+        Err(status) => return empty(status),
+    };
+    match handshake(&request.headers, request.upgrade) {
+        Ok((response, upgrade)) => {
+            let tasks = hub.tasks.clone();
+            tasks.spawn(run(hub, vsn, accepted, upgrade));
+            response
+        }
+        Err(reason) => {
+            let mut response = Response::new(reason);
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response
+        }
+    }
+}
+
+/// The checks before the upgrade: the first that fails gives the status.
+async fn admit(hub: &Hub, origins: &Origins, request: &Request) -> Result<(Vsn, Accepted), StatusCode> {
+    if request.method != Method::GET {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let params = Params::decode(&request.query).map_err(|_| StatusCode::BAD_REQUEST)?;
+    if !origins.allow(&request.headers) {
+        return Err(StatusCode::FORBIDDEN);
+    }
+    let vsn = negotiate(&params).ok_or(StatusCode::FORBIDDEN)?;
+    let info = ConnectInfo {
+        params,
+        headers: request.headers.clone(),
+        peer: request.peer.map(|Peer(address)| address),
+        transport: Transport::WebSocket,
+    };
+    let accepted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
+    Ok((vsn, accepted))
+}
+
+/// The serializer for the `vsn` parameter, which has to be a text.
+pub(super) fn negotiate(params: &Params) -> Option<Vsn> {
+    match params.value("vsn") {
+        None => Vsn::negotiate(None),
+        Some(vsn) => Vsn::negotiate(Some(vsn.as_str()?)),
+    }
+}
+
+/// The 101 answer, or what the request lacks.
+fn handshake(
+    headers: &HeaderMap,
+    upgrade: Option<OnUpgrade>,
+) -> Result<(Response<String>, OnUpgrade), String> {
+    must_contain(headers, &header::CONNECTION, "upgrade")?;
+    must_contain(headers, &header::UPGRADE, "websocket")?;
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("'sec-websocket-key' header is absent")?;
+    let version = values(headers, &header::SEC_WEBSOCKET_VERSION);
+    if version != ["13"] {
+        return Err(format!("'sec-websocket-version' header must equal '13', got {version:?}"));
+    }
+    let key = key.to_str().map_err(|_| "'sec-websocket-key' header is not text")?;
+    let upgrade = upgrade.ok_or("the connection cannot be upgraded")?;
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let accept = HeaderValue::from_str(&websocket::accept_key(key)).map_err(|error| error.to_string())?;
+    let answer = response.headers_mut();
+    answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0, private, must-revalidate"));
+    Ok((response, upgrade))
+}
+
+fn must_contain(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> Result<(), String> {
+    let values = values(headers, name);
+    let mut tokens = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    if tokens.any(|candidate| candidate.eq_ignore_ascii_case(token)) {
+        return Ok(());
+    }
+    Err(format!("'{name}' header must contain '{token}', got {values:?}"))
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
+}
+
+/// Waits until the 101 is written and runs the connection on what is left of HTTP: the stream, and what the client
+/// has sent behind its request.
+async fn run(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, upgrade: OnUpgrade) {
+    let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+        Ok(Ok(parts)) => parts,
+        Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
+    };
+    let connection = hub.open(vsn, accepted);
+    debug!(connection = connection.id(), ?vsn, "connection open");
+    let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, connection, hub.limits.idle_timeout);
+    drop(hub);
+    Box::pin(socket.run()).await;
+}
+
+pub(super) fn empty(status: StatusCode) -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = status;
+    response
+}
