@@ -1,0 +1,85 @@
+//! The server that the recordings in `js-client-fixtures` were made against, on the public channel API and on the
+//! canvas channel. `js-client-fixtures/README.md` says what it has to do.
+//!
+//! `cargo run --example conformance -- --port 4100` listens on 127.0.0.1 and says so in one line.
+
+#[path = "conformance/people.rs"]
+mod people;
+#[path = "conformance/room.rs"]
+mod room;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use http::Response;
+use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Refusal, Router};
+use presenced::lightning::{Canvas, User};
+use presenced::server::{Options, OriginPattern, Origins, Server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+use self::people::Recorded;
+use self::room::Room;
+
+/// The conformance server.
+#[derive(Parser)]
+struct Flags {
+    /// The port to listen on; 0 takes any that is free
+    #[arg(long, default_value_t = 4100)]
+    port: u16,
+}
+
+/// Lets everybody in but those who ask to be refused, or bring a token that cannot be theirs.
+struct UserSocket;
+
+impl Connect for UserSocket {
+    type Identity = Arc<User>;
+
+    async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Arc<User>>, Refusal> {
+        if info.params.get("reject") == Some("true") || info.params.value("token").is_some() {
+            return Err(Refusal::FORBIDDEN);
+        }
+        let user = people::user(info.params.get("user_id").unwrap_or("anon"));
+        let socket_id = Some(format!("user_socket:{}", user.id));
+        Ok(Connected { identity: Arc::new(user), socket_id })
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    let listener = TcpListener::bind(("127.0.0.1", flags.port)).await.context("cannot listen")?;
+    let origins = ["//localhost", "//127.0.0.1", "//allowed.example"].map(OriginPattern::parse);
+    let options = Options {
+        origins: Origins::List(origins.into_iter().collect::<Result<_, _>>()?),
+        longpoll_window: Duration::from_secs(2),
+        ..Options::default()
+    };
+    let people = Arc::new(Recorded);
+    let router = Router::new()
+        .channel("room:*", |user: &Arc<User>| Room::new(user.id.clone()))
+        .channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), people.clone()));
+    let server = Server::new(UserSocket, router, options);
+    let disconnect = disconnect(server.handle());
+    let mut terminate = signal(SignalKind::terminate())?;
+    println!("listening on {}", listener.local_addr()?);
+    server.pages(disconnect).run(listener, async { terminate.recv().await.unwrap_or_default() }).await;
+    Ok(())
+}
+
+/// `GET /disconnect/<user_id>` closes the user's connections.
+fn disconnect(handle: Handle) -> BoxedFilter<(Response<String>,)> {
+    let route = warp::get().and(warp::path!("disconnect" / String));
+    let answer = route.then(move |user: String| {
+        let handle = handle.clone();
+        async move {
+            handle.disconnect(&format!("user_socket:{user}")).await;
+            Response::new("ok".to_owned())
+        }
+    });
+    answer.boxed()
+}
