@@ -26,3 +26,8 @@ pub mod config;
 pub mod lightning;
 pub mod ops;
 pub mod server;
+
+/// The README's example is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -29,3 +29,6 @@ pub use params::{BadQuery, Params};
 pub(crate) use presence::Fetch;
 pub use presence::{FetchError, HandleMetas, Hooks, Presence};
 pub use router::Router;
+
+/// What channels receive and send.
+pub use crate::wire::{Json, Payload};

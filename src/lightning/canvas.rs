@@ -13,8 +13,7 @@ use super::people::{Access, People, Project};
 use super::presence::WorkflowPresence;
 use super::room::{Room, View};
 use super::user::User;
-use crate::channel::{BoxError, Channel, Context, Flow, Incoming, JoinError, Outcome, Reply};
-use crate::wire::Payload;
+use crate::channel::{BoxError, Channel, Context, Flow, Incoming, JoinError, Outcome, Payload, Reply};
 
 /// One user in one room of a workflow.
 pub struct Canvas {

@@ -1,6 +1,6 @@
 //! The log: lines on standard error, for people or for machines.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -26,6 +26,7 @@ pub fn parse_filter(directives: &str) -> Result<EnvFilter, ParseError> {
 /// Starts the log of this process. Called once; a second call changes nothing.
 pub fn start(filter: EnvFilter, format: Format) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = log.with_ansi(io::stderr().is_terminal());
     // An error says that the log was started before.
     let _ = match format {
         Format::Human => log.try_init(),

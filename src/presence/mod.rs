@@ -8,6 +8,8 @@
 //! folds of phoenix.js's `Presence` need of a server.
 
 mod accumulated;
+#[cfg(test)]
+pub(crate) mod client;
 mod diff;
 mod entry;
 mod listing;

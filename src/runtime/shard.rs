@@ -4,6 +4,9 @@
 //! The task around it is in `shard_task`, which also reads the clock.
 //! Rules: architecture "Who owns what" and "Coalescing"; contract/phoenix.md §4.2 and §5.
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;

@@ -1,0 +1,381 @@
+//! What a shard's subscribers are sent, at chosen moments: whoever folds it has the shard's list.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::channel::context::Seat;
+use crate::channel::node::{Asked, Mail, Node, Peer};
+use crate::channel::{Handle, Owner};
+use crate::presence::client::{Client, Folded, unordered};
+use crate::presence::{Presence, ReplicaId};
+use crate::runtime::fanout::Role;
+use crate::wire::{Frame, Vsn};
+
+/// A client on one topic, behind nothing but the shard.
+struct Listener {
+    seat: Arc<Seat>,
+    inbox: Arc<Inbox>,
+    client: Client,
+    frames: usize,
+}
+
+#[derive(Default)]
+struct Inbox(Mutex<Vec<Frame>>);
+
+impl Peer for Inbox {
+    fn send(&self, frame: Frame) {
+        self.0.lock().push(frame);
+    }
+    fn mail(&self, _: OwnerId, _: Mail) {}
+    fn disconnect(&self) {}
+}
+
+/// A process without shards: the tests hand operations to theirs directly.
+struct Nowhere;
+
+impl Node for Nowhere {
+    fn new_owner(&self) -> OwnerId {
+        OwnerId(0)
+    }
+    fn broadcast(&self, _: Broadcast) -> Asked<()> {
+        nothing()
+    }
+    fn track(&self, _: SmolStr, _: OwnerId, _: SmolStr, _: Meta) -> Asked<Result<PhxRef, AlreadyTracked>> {
+        nothing()
+    }
+    fn update(
+        &self,
+        _: SmolStr,
+        _: OwnerId,
+        _: SmolStr,
+        _: Meta,
+        _: Option<PhxRef>,
+    ) -> Asked<Result<PhxRef, UpdateRefused>> {
+        nothing()
+    }
+    fn untrack(&self, _: SmolStr, _: OwnerId, _: SmolStr) -> Asked<()> {
+        nothing()
+    }
+    fn entry(&self, _: SmolStr, _: OwnerId, _: SmolStr) -> Asked<Option<Arc<Entry>>> {
+        nothing()
+    }
+    fn gone(&self, _: SmolStr, _: OwnerId) {}
+    fn push_state(&self, _: SmolStr, _: &Arc<Seat>) -> Asked<()> {
+        nothing()
+    }
+    fn follow(&self, _: SmolStr, _: &Arc<Seat>) {}
+    fn list(&self, _: SmolStr) -> BoxFuture<'static, Presences> {
+        futures::future::ready(Presences::default()).boxed()
+    }
+    fn list_encoded(&self, _: SmolStr) -> BoxFuture<'static, bytes::Bytes> {
+        futures::future::ready(bytes::Bytes::new()).boxed()
+    }
+    fn get_by_key(&self, _: SmolStr, _: SmolStr) -> BoxFuture<'static, Option<Presence>> {
+        nothing()
+    }
+    fn fetches_done(&self) -> BoxFuture<'static, ()> {
+        futures::future::ready(()).boxed()
+    }
+}
+
+fn nothing<T: Send + 'static>() -> Asked<T> {
+    futures::future::ready(None).boxed()
+}
+
+/// A shard with its listeners, at a moment of the test's choosing.
+struct World {
+    shard: Shard,
+    listings: Arc<Listings>,
+    now: Instant,
+    listeners: Vec<Listener>,
+    next_owner: u64,
+}
+
+impl World {
+    fn new(window: Duration) -> Self {
+        let listings = Arc::new(Listings::default());
+        let (back, _) = mpsc::unbounded_channel();
+        let hooks = ShardHooks { fetcher: None, changes: None, back: back.downgrade() };
+        let tracker = Tracker::new(ReplicaId { node: "test".into(), incarnation: 1 });
+        let shard = Shard::new(tracker, PhxRefs::new(7), hooks, listings.clone(), window);
+        World { shard, listings, now: Instant::now(), listeners: Vec::new(), next_owner: 100 }
+    }
+
+    fn apply(&mut self, op: Op) {
+        self.shard.apply(op, self.now, 1_700_000_000_000_000_000);
+    }
+
+    /// Ends a round, and lets every client fold what it was sent in it.
+    fn settle(&mut self) {
+        self.shard.settle(self.now);
+        self.listeners.iter_mut().for_each(Listener::read);
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        self.now += Duration::from_millis(milliseconds);
+        self.settle();
+    }
+
+    /// A client that hears [`TOPIC`] itself, or follows it from a topic of its own.
+    fn subscribe(&mut self, follows: bool) -> usize {
+        self.next_owner += 1;
+        let own = if follows { SmolStr::new_static("room:other") } else { TOPIC };
+        let inbox = Arc::new(Inbox::default());
+        let owner = Owner::new(OwnerId(self.next_owner), Handle::new(Arc::new(Nowhere)));
+        let seat = Seat::new(own.clone(), "1".into(), Vsn::V2, owner, inbox.clone());
+        let role = if follows { Role::Follower { under: own } } else { Role::Member { intercepts: &[] } };
+        let subscriber = Subscriber { peer: inbox.clone(), vsn: Vsn::V2, role };
+        self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
+        self.listeners.push(Listener { seat, inbox, client: Client::default(), frames: 0 });
+        self.listeners.len() - 1
+    }
+
+    fn push_state(&mut self, listener: usize) {
+        let seat = self.listeners[listener].seat.clone();
+        let (done, _) = oneshot::channel();
+        self.apply(Op::PushState { topic: TOPIC, to: StateFor { seat, done } });
+    }
+
+    fn track(&mut self, owner: u64, key: &str) {
+        let (answer, _) = oneshot::channel();
+        let meta = Meta::of(&json!({"n": owner})).expect("an object");
+        self.apply(Op::Track { topic: TOPIC, owner: OwnerId(owner), key: key.into(), meta, answer });
+    }
+
+    fn update(&mut self, owner: u64, key: &str) {
+        let (answer, _) = oneshot::channel();
+        let meta = Meta::of(&json!({"updated": owner})).expect("an object");
+        let (owner, key) = (OwnerId(owner), key.into());
+        self.apply(Op::Update { topic: TOPIC, owner, key, meta, expected: None, answer });
+    }
+
+    fn untrack(&mut self, owner: u64, key: &str) {
+        let (answer, _) = oneshot::channel();
+        self.apply(Op::Untrack { topic: TOPIC, owner: OwnerId(owner), key: key.into(), answer });
+    }
+
+    fn gone(&mut self, owner: OwnerId) {
+        self.apply(Op::Gone { topic: TOPIC, owner });
+    }
+
+    fn listed(&self) -> Folded {
+        let list = self.listings.get(&TOPIC).snapshot.presences();
+        list.0.into_iter().map(|(key, presence)| (key, presence.metas)).collect()
+    }
+}
+
+impl Listener {
+    fn read(&mut self) {
+        for frame in self.inbox.0.lock().drain(..) {
+            self.frames += 1;
+            let frame: Value = serde_json::from_slice(frame.body()).expect("frames are JSON");
+            assert_eq!(frame[2], self.seat.topic.as_str(), "a client hears its own topic only");
+            let payload = frame[4].to_string();
+            match frame[3].as_str() {
+                Some("presence_state") => self.client.receive_state(payload.as_bytes()),
+                Some("presence_diff") => self.client.receive_diff(payload.as_bytes()),
+                other => panic!("a shard sends no {other:?}"),
+            }
+        }
+    }
+}
+
+const TOPIC: SmolStr = SmolStr::new_static("room:1");
+const WINDOW: Duration = Duration::from_millis(5);
+
+#[test]
+fn the_first_change_of_a_quiet_topic_is_told_at_once() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(false);
+    world.track(1, "a");
+    world.settle();
+    assert_eq!(world.listeners[0].frames, 1);
+    assert_eq!(world.shard.next_due(), None);
+}
+
+#[test]
+fn what_follows_within_the_window_is_told_as_one_at_its_end() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(false);
+    let start = world.now;
+    for owner in 1..=10 {
+        world.track(owner, "a");
+        world.settle();
+    }
+    assert_eq!(world.listeners[0].frames, 1);
+    assert_eq!(world.shard.next_due(), Some(start + WINDOW));
+    world.pass(4);
+    assert_eq!(world.listeners[0].frames, 1);
+    world.pass(1);
+    assert_eq!(world.listeners[0].frames, 2);
+    world.pass(5);
+    assert_eq!(world.listeners[0].frames, 2);
+}
+
+#[test]
+fn who_comes_to_a_quiet_topic_is_not_told_what_was_before() {
+    let mut world = World::new(WINDOW);
+    world.track(1, "a");
+    world.pass(0);
+    world.pass(5);
+    world.gone(OwnerId(1));
+    world.subscribe(false);
+    world.settle();
+    assert_eq!(world.listeners[0].frames, 0);
+}
+
+#[test]
+fn the_leaver_is_not_told_of_its_leave() {
+    let mut world = World::new(WINDOW);
+    let leaver = world.subscribe(false);
+    let stays = world.subscribe(false);
+    let id = world.listeners[leaver].seat.id();
+    world.track(id.0, "a");
+    world.pass(5);
+    world.gone(id);
+    world.pass(5);
+    assert_eq!((world.listeners[leaver].frames, world.listeners[stays].frames), (1, 2));
+}
+
+#[test]
+fn a_joiner_gets_a_list_that_holds_itself_and_the_diff_of_its_join() {
+    let mut world = World::new(WINDOW);
+    let joiner = world.subscribe(true);
+    world.track(1, "a");
+    world.push_state(joiner);
+    world.settle();
+    assert_eq!(world.listeners[joiner].frames, 2);
+    assert_eq!(unordered(&world.listeners[joiner].client.list), unordered(&world.listed()));
+}
+
+#[test]
+fn a_hushed_shard_tells_nothing_more() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(false);
+    world.track(1, "a");
+    world.pass(5);
+    let (done, _) = oneshot::channel();
+    world.apply(Op::Hush { done });
+    world.gone(OwnerId(1));
+    world.pass(100);
+    assert_eq!(world.listeners[0].frames, 1);
+}
+
+#[test]
+fn a_topic_that_nobody_hears_and_nobody_is_on_is_forgotten() {
+    let mut world = World::new(WINDOW);
+    let listener = world.subscribe(false);
+    world.track(1, "a");
+    world.settle();
+    world.gone(OwnerId(1));
+    world.gone(world.listeners[listener].seat.id());
+    world.pass(5);
+    world.pass(5);
+    assert!(world.shard.topics.is_empty() && world.shard.due.is_empty() && world.listed().is_empty());
+}
+
+/// What may happen next.
+#[derive(Clone, Debug)]
+enum Step {
+    Track {
+        owner: u64,
+        key: usize,
+    },
+    Update {
+        owner: u64,
+        key: usize,
+    },
+    Untrack {
+        owner: u64,
+        key: usize,
+    },
+    Gone {
+        owner: u64,
+    },
+    /// A client subscribes; its list follows in the same round, or later.
+    Subscribe {
+        follows: bool,
+        list_at_once: bool,
+    },
+    /// A client that has no list yet asks for it, or one that has for a fresh one.
+    PushState {
+        listener: usize,
+    },
+    Unsubscribe {
+        listener: usize,
+    },
+    Settle,
+    Pass {
+        milliseconds: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let held = (0..3u64, 0..KEYS.len());
+    prop_oneof![
+        6 => held.clone().prop_map(|(owner, key)| Step::Track { owner, key }),
+        6 => held.clone().prop_map(|(owner, key)| Step::Update { owner, key }),
+        4 => held.prop_map(|(owner, key)| Step::Untrack { owner, key }),
+        2 => (0..3u64).prop_map(|owner| Step::Gone { owner }),
+        3 => any::<(bool, bool)>().prop_map(|(follows, list_at_once)| Step::Subscribe { follows, list_at_once }),
+        2 => (0..4usize).prop_map(|listener| Step::PushState { listener }),
+        1 => (0..4usize).prop_map(|listener| Step::Unsubscribe { listener }),
+        6 => Just(Step::Settle),
+        4 => (0..7u64).prop_map(|milliseconds| Step::Pass { milliseconds }),
+    ]
+}
+
+fn take(world: &mut World, step: &Step) {
+    match *step {
+        Step::Track { owner, key } => world.track(owner, KEYS[key]),
+        Step::Update { owner, key } => world.update(owner, KEYS[key]),
+        Step::Untrack { owner, key } => world.untrack(owner, KEYS[key]),
+        Step::Gone { owner } => world.gone(OwnerId(owner)),
+        Step::Subscribe { follows, list_at_once } => {
+            let listener = world.subscribe(follows);
+            if list_at_once {
+                world.push_state(listener);
+            }
+        }
+        Step::PushState { listener } if listener < world.listeners.len() => world.push_state(listener),
+        Step::Unsubscribe { listener } if listener < world.listeners.len() => {
+            world.settle();
+            let gone = world.listeners.swap_remove(listener);
+            world.gone(gone.seat.id());
+        }
+        Step::PushState { .. } | Step::Unsubscribe { .. } => {}
+        Step::Settle => world.settle(),
+        Step::Pass { milliseconds } => world.pass(milliseconds),
+    }
+}
+
+const KEYS: [&str; 3] = ["a", "__proto__", "a key that is too long to be stored in place"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whoever_folds_what_a_shard_sends_ends_with_its_list(steps in prop::collection::vec(step(), 0..80)) {
+        let mut world = World::new(WINDOW);
+        steps.iter().for_each(|step| take(&mut world, step));
+        for listener in 0..world.listeners.len() {
+            if !world.listeners[listener].client.has_state {
+                world.push_state(listener);
+            }
+        }
+        world.pass(5);
+        world.pass(5);
+        let listed = world.listed();
+        for listener in &world.listeners {
+            assert_eq!(unordered(&listener.client.list), unordered(&listed));
+        }
+    }
+}
