@@ -1,16 +1,18 @@
 //! The program's own way in, from outside channels.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 use thiserror::Error;
 
-use super::node::Broadcast;
-use super::owner::{Owner, SharedNode};
+use super::node::{Broadcast, Node};
+use super::owner::Owner;
 use crate::presence::{OwnerId, Presence, Presences};
 use crate::wire::{Json, Payload};
 
 /// Broadcasts, disconnects, lists and tracks, from anywhere in the program. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(SharedNode);
+pub struct Handle(Arc<dyn Node>);
 
 /// Why a broadcast was not sent. Phoenix raises in the broadcaster; here it is told.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -29,11 +31,11 @@ pub enum BroadcastError {
 }
 
 impl Handle {
-    pub(crate) fn new(node: SharedNode) -> Self {
+    pub(crate) fn new(node: Arc<dyn Node>) -> Self {
         Handle(node)
     }
 
-    pub(crate) fn node(&self) -> &SharedNode {
+    pub(crate) fn node(&self) -> &Arc<dyn Node> {
         &self.0
     }
 

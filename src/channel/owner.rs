@@ -1,14 +1,12 @@
 //! Something that is present: a channel, or a session of code outside channels.
 
-use std::sync::Arc;
-
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::handle::Handle;
-use super::node::{Asked, UpdateRefused};
+use super::node::{Asked, Node, UpdateRefused};
 use crate::presence::{AlreadyTracked, Meta, NotAnObject, NotTracked, OwnerId, PhxRef};
 
 /// What presences belong to: it stands where Elixir has a process. All it tracks leaves when it is dropped, in one
@@ -161,7 +159,7 @@ impl Owner {
     pub(crate) fn ask<T>(
         &self,
         topic: SmolStr,
-        ask: impl FnOnce(&dyn super::node::Node, SmolStr) -> Asked<T>,
+        ask: impl FnOnce(&dyn Node, SmolStr) -> Asked<T>,
     ) -> Option<Asked<T>> {
         let mut asked = None;
         self.touch(topic, |topic| asked = Some(ask(&**self.handle.node(), topic)));
@@ -174,6 +172,3 @@ impl Drop for Owner {
         self.end();
     }
 }
-
-/// Shared where a channel and the tasks it started both track.
-pub(crate) type SharedNode = Arc<dyn super::node::Node>;

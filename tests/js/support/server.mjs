@@ -1,0 +1,92 @@
+// A server under test: one child process that listens on a port of 127.0.0.1.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** Starts the server the fixtures were recorded against. Port 0 lets the system choose one. */
+export function startConformance(port = 0) {
+  return Server.start(join("examples", "conformance"), port);
+}
+
+/** Starts the product with nothing configured: its development mode, with the demo page at `/`. */
+export function startPresenced(port = 0) {
+  return Server.start("presenced", port);
+}
+
+class Server {
+  /** Resolves when the server listens; rejects with what it wrote if it ends first. */
+  static async start(binary, port) {
+    const path = join(targetDirectory(), "debug", binary);
+    const child = spawn(path, ["--port", String(port)], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+    const server = new Server(child);
+    server.port = await server.#listening(path);
+    return server;
+  }
+
+  #child;
+  #exited;
+  #written = [];
+
+  constructor(child) {
+    this.#child = child;
+    this.#exited = new Promise((gone) => child.once("exit", (code, signal) => gone({ code, signal })));
+    const killWithUs = () => child.kill("SIGKILL");
+    process.once("exit", killWithUs);
+    child.once("exit", () => process.removeListener("exit", killWithUs));
+  }
+
+  /** Where the clients connect, without the transport. */
+  get socket() {
+    return `ws://127.0.0.1:${this.port}/socket`;
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Ends the process and resolves with how it ended: `{code, signal}`. */
+  stop(signal = "SIGTERM") {
+    this.#child.kill(signal);
+    return this.#exited;
+  }
+
+  async #listening(path) {
+    const lines = createInterface({ input: this.#child.stdout });
+    const listening = new Promise((found) => {
+      lines.on("line", (line) => {
+        this.#remember(line);
+        const match = /listening on 127\.0\.0\.1:(\d+)/.exec(line);
+        if (match) found(Number(match[1]));
+      });
+    });
+    createInterface({ input: this.#child.stderr }).on("line", (line) => this.#remember(line));
+    const failed = once(this.#child, "error").then(([error]) => {
+      throw new Error(`${path} does not start: ${error.message}`);
+    });
+    const ended = this.#exited.then(({ code, signal }) => {
+      throw new Error(`${path} ended (${signal ?? code}) before it listened:\n${this.#written.join("\n")}`);
+    });
+    return Promise.race([listening, failed, ended]);
+  }
+
+  #remember(line) {
+    this.#written.push(line);
+    if (this.#written.length > LINES_KEPT) this.#written.shift();
+  }
+}
+
+function targetDirectory() {
+  const repository = resolve(fileURLToPath(import.meta.url), "../../../..");
+  return resolve(repository, process.env.CARGO_TARGET_DIR ?? "target");
+}
+
+/** Only what a process needs to run, so that no variable of the caller configures the server. */
+function environment() {
+  const { PATH, HOME, RUST_LOG = "warn", RUST_BACKTRACE = "1" } = process.env;
+  return { PATH, HOME, RUST_LOG, RUST_BACKTRACE };
+}
+
+const LINES_KEPT = 100;
