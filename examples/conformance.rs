@@ -9,12 +9,13 @@ mod people;
 mod room;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::Parser;
 use http::Response;
-use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Refusal, Router};
+use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Params, Refusal, Router};
+use presenced::lightning::token::{Keys, MaxAge, SecretKeyBase};
 use presenced::lightning::{Canvas, User};
 use presenced::server::{Options, OriginPattern, Origins, Server};
 use tokio::net::TcpListener;
@@ -33,19 +34,34 @@ struct Flags {
     port: u16,
 }
 
-/// Lets everybody in but those who ask to be refused, or bring a token that cannot be theirs.
-struct UserSocket;
+/// Lets everybody in but those who ask to be refused, or bring a token that is not good. A token says who they are.
+struct UserSocket {
+    keys: Keys,
+}
 
 impl Connect for UserSocket {
     type Identity = Arc<User>;
 
     async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Arc<User>>, Refusal> {
-        if info.params.get("reject") == Some("true") || info.params.value("token").is_some() {
+        if info.params.get("reject") == Some("true") {
             return Err(Refusal::FORBIDDEN);
         }
-        let user = people::user(info.params.get("user_id").unwrap_or("anon"));
+        let user = match info.params.value("token") {
+            Some(_) => people::user(&self.bearer(&info.params).ok_or(Refusal::FORBIDDEN)?),
+            None => people::user(info.params.get("user_id").unwrap_or("anon")),
+        };
         let socket_id = Some(format!("user_socket:{}", user.id));
         Ok(Connected { identity: Arc::new(user), socket_id })
+    }
+}
+
+impl UserSocket {
+    /// The user id in an encrypted token.
+    fn bearer(&self, params: &Params) -> Option<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let now_ms = i64::try_from(now.as_millis()).ok()?;
+        let data = self.keys.decrypt(params.get("token"), Some(MAX_AGE), now_ms).ok()?;
+        data.as_str().map(str::to_owned)
     }
 }
 
@@ -63,13 +79,19 @@ async fn main() -> anyhow::Result<()> {
     let router = Router::new()
         .channel("room:*", |user: &Arc<User>| Room::new(user.id.clone()))
         .channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), people.clone()));
-    let server = Server::new(UserSocket, router, options);
+    let keys = Keys::new(&SecretKeyBase::new(SECRET_KEY_BASE)?, &[], SALT);
+    let server = Server::new(UserSocket { keys }, router, options);
     let disconnect = disconnect(server.handle());
     let mut terminate = signal(SignalKind::terminate())?;
     println!("listening on {}", listener.local_addr()?);
     server.pages(disconnect).run(listener, async { terminate.recv().await.unwrap_or_default() }).await;
     Ok(())
 }
+
+/// Of the tokens in `js-client-fixtures/lightning/tokens.json`.
+const SECRET_KEY_BASE: &str = "presenced-fixture-secret-key-base-0123456789abcdef0123456789abcdef";
+const SALT: &str = "user socket";
+const MAX_AGE: MaxAge = MaxAge::seconds(1_209_600);
 
 /// `GET /disconnect/<user_id>` closes the user's connections.
 fn disconnect(handle: Handle) -> BoxedFilter<(Response<String>,)> {

@@ -11,6 +11,7 @@ mod people;
 mod presence;
 mod room;
 mod summary;
+pub mod token;
 mod user;
 mod user_socket;
 

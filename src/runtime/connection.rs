@@ -166,7 +166,7 @@ impl Connection {
         for item in items {
             match item {
                 Item::Frame(frame) => self.ready.push_back(frame),
-                Item::Mail(id, mail) => self.deliver(id, mail, cx),
+                Item::Mail(mail) => self.deliver(mail.0, mail.1, cx),
             }
         }
         Poll::Ready(Ok(()))

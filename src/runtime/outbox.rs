@@ -32,7 +32,8 @@ struct Queue {
 /// One thing that waits.
 pub(crate) enum Item {
     Frame(Frame),
-    Mail(OwnerId, Mail),
+    /// Boxed, because frames are many and mail is rare.
+    Mail(Box<(OwnerId, Mail)>),
 }
 
 impl Outbox {
@@ -73,7 +74,7 @@ impl Outbox {
         let items = std::mem::take(&mut self.queue.lock().items);
         let frame = |item| match item {
             Item::Frame(frame) => Some(frame),
-            Item::Mail(..) => None,
+            Item::Mail(_) => None,
         };
         items.into_iter().filter_map(frame).collect()
     }
@@ -130,7 +131,7 @@ impl Peer for Outbox {
     }
 
     fn mail(&self, channel: OwnerId, mail: Mail) {
-        self.put(Item::Mail(channel, mail));
+        self.put(Item::Mail(Box::new((channel, mail))));
     }
 
     fn disconnect(&self) {
@@ -143,8 +144,10 @@ impl Item {
     fn weight(&self) -> usize {
         let content = match self {
             Item::Frame(frame) => frame.len(),
-            Item::Mail(_, Mail::Out { payload, .. } | Mail::In { payload, .. }) => payload.len(),
-            Item::Mail(..) => 0,
+            Item::Mail(mail) => match &mail.1 {
+                Mail::Out { payload, .. } | Mail::In { payload, .. } => payload.len() + size_of::<Mail>(),
+                Mail::AfterJoin | Mail::Info(_) | Mail::Leave { .. } => size_of::<Mail>(),
+            },
         };
         content + size_of::<Item>()
     }

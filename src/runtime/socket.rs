@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
+use std::iter;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -87,11 +88,12 @@ impl Socket {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
+            let mut all_taken = false;
             if self.connection.ready.is_empty() {
                 match self.connection.poll_outbox(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                    Poll::Pending => {}
+                    Poll::Pending => all_taken = true,
                 }
             }
             if !self.connection.ready.is_empty() {
@@ -101,8 +103,9 @@ impl Socket {
                     Poll::Pending => {}
                 }
             }
-            // A client that does not read what it is sent is not read from either.
-            if self.connection.ready.is_empty() && !self.connection.is_busy() {
+            // A client that does not read what it is sent is not read from either, and what waits for it goes out
+            // before the answer to what it says next.
+            if all_taken && self.connection.ready.is_empty() && !self.connection.is_busy() {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
@@ -119,14 +122,7 @@ impl Socket {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.connection.ready.is_empty() {
             ready!(self.stream.poll_write_ready(cx))?;
-            let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
-            let mut count = 0;
-            for (slice, frame) in slices.iter_mut().zip(&self.connection.ready) {
-                let skip = if count == 0 { self.written } else { 0 };
-                *slice = IoSlice::new(&frame.websocket()[skip..]);
-                count += 1;
-            }
-            match self.stream.try_write_vectored(&slices[..count]) {
+            match self.try_write() {
                 Ok(count) => self.advance(count),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -134,6 +130,22 @@ impl Socket {
         }
         self.connection.ready.shrink_to(KEPT_FRAMES);
         Poll::Ready(Ok(()))
+    }
+
+    /// One call for what is ready. A single frame, the usual case, spares the kernel the reading of a list.
+    fn try_write(&self) -> io::Result<usize> {
+        let mut frames = self.connection.ready.iter().map(|frame| &frame.websocket()[..]);
+        let first = frames.next().map(|first| &first[self.written..]).unwrap_or_default();
+        if frames.len() == 0 {
+            return self.stream.try_write(first);
+        }
+        let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
+        let mut count = 0;
+        for (slice, frame) in slices.iter_mut().zip(iter::once(first).chain(frames)) {
+            *slice = IoSlice::new(frame);
+            count += 1;
+        }
+        self.stream.try_write_vectored(&slices[..count])
     }
 
     fn advance(&mut self, count: usize) {
