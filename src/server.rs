@@ -132,7 +132,7 @@ impl Server {
         };
         match tokio::time::timeout(self.options.shutdown_timeout, drained).await {
             Ok(()) => Stopped::Drained,
-            Err(_) => Stopped::TimedOut(self.hub.connections()),
+            Err(_) => Stopped::TimedOut(self.hub.tasks.len()),
         }
     }
 
@@ -207,7 +207,10 @@ impl Requests {
                 outcome = &mut served => outcome,
                 () = stop.cancelled() => {
                     served.as_mut().graceful_shutdown();
-                    served.await
+                    match tokio::time::timeout(LAST_REQUEST_TIMEOUT, served).await {
+                        Ok(outcome) => outcome,
+                        Err(_) => return debug!("a client's last request was not finished in time"),
+                    }
                 }
             };
             if let Err(error) = outcome {
@@ -292,4 +295,6 @@ const MAX_BODY_BYTES: usize = 8_000_000;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request under way may still take once the server stops: one that never comes in full would hold it up.
+const LAST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -37,8 +37,9 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn untrack(&self, topic: SmolStr, owner: OwnerId, key: SmolStr) -> Asked<()>;
     /// An owner's present entry.
     fn entry(&self, topic: SmolStr, owner: OwnerId, key: SmolStr) -> Asked<Option<Arc<Entry>>>;
-    /// Ends an owner's subscription to the topic and all it tracks there, in one step.
-    fn gone(&self, topic: SmolStr, owner: OwnerId);
+    /// Ends an owner's subscription to the topic and all it tracks there, in one step. Done once nothing more of the
+    /// topic can reach it.
+    fn gone(&self, topic: SmolStr, owner: OwnerId) -> Asked<()>;
     /// Sends the channel a `presence_state` of the topic, in order with its diffs.
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()>;
     /// Lets the channel hear the topic's diffs under the channel's own topic.

@@ -136,11 +136,11 @@ impl Owner {
         }
     }
 
-    /// Ends the owner: everything it tracks leaves, and it tracks nothing more.
-    pub(crate) fn end(&self) {
-        for topic in self.topics.lock().take().into_iter().flatten() {
-            self.handle.node().gone(topic, self.id);
-        }
+    /// Ends the owner: everything it tracks leaves, and it tracks nothing more. Each outcome says that it hears no
+    /// more of one topic.
+    pub(crate) fn end(&self) -> Vec<Asked<()>> {
+        let topics = self.topics.lock().take().unwrap_or_default();
+        topics.into_iter().map(|topic| self.handle.node().gone(topic, self.id)).collect()
     }
 
     /// Takes note that something of the owner is on a topic, and does it. The lock is held meanwhile, so that
@@ -169,6 +169,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.end();
+        // It takes effect without being waited for.
+        drop(self.end());
     }
 }

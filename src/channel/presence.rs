@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::context::Seat;
 use super::contract::BoxError;
 use super::owner::{TrackError, UpdateError};
-use crate::presence::{Accumulated, Meta, PhxRef, Presence as Entry, Presences};
+use crate::presence::{Meta, MetasByKey, PhxRef, Presence as Entry, Presences};
 use crate::wire::Json;
 
 /// Who is on one topic, and this channel's own entries there.
@@ -136,7 +136,7 @@ impl Hooks {
 pub trait HandleMetas: Send + 'static {
     /// One diff of one topic: who joined, who left, and the metas of everyone present after it, by key. A panic is
     /// logged, and the hook goes on with the next diff.
-    fn handle_metas(&mut self, topic: &str, joins: &Presences, leaves: &Presences, present: &Accumulated);
+    fn handle_metas(&mut self, topic: &str, joins: &Presences, leaves: &Presences, present: &MetasByKey);
 }
 
 /// What a fetch hook fails with; logged.

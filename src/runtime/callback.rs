@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::channel::context::Seat;
 use crate::channel::erased::AnyChannel;
-use crate::channel::node::Mail;
+use crate::channel::node::{Asked, Mail};
 use crate::channel::{BoxError, Ended, JoinError, Outcome, ReplyRef};
 use crate::presence::OwnerId;
 use crate::wire::Payload;
@@ -37,9 +37,17 @@ pub(crate) enum Joined {
 }
 
 impl Callback {
-    /// A call of `join`. A panic in it refuses the join.
-    pub(crate) fn join(seat: Arc<Seat>, mut channel: Box<dyn AnyChannel>, payload: Payload) -> Self {
+    /// A call of `join`, once what has to come before it is done. A panic in it refuses the join.
+    pub(crate) fn join(
+        before: Vec<Asked<()>>,
+        seat: Arc<Seat>,
+        mut channel: Box<dyn AnyChannel>,
+        payload: Payload,
+    ) -> Self {
         Callback::new(seat.id(), async move {
+            for done in before {
+                done.await;
+            }
             let call = AssertUnwindSafe(channel.join(payload, &seat)).catch_unwind().await;
             Called::Join(match call {
                 Ok(Ok(response)) => Joined::In(channel, response),

@@ -21,7 +21,7 @@ use super::node::Node;
 use super::outbox::{Item, Outbox};
 use crate::channel::context::Seat;
 use crate::channel::erased::{Accepted, AnyChannel, Topics};
-use crate::channel::node::{Mail, Peer as _};
+use crate::channel::node::{Asked, Mail, Peer as _};
 use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Owner, Reply, ReplyRef, StopReason};
 use crate::presence::OwnerId;
 use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, Session, Step};
@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     slots: HashMap<OwnerId, Slot>,
     joining: Option<Joining>,
     callbacks: Vec<Callback>,
+    /// What channels that have ended heard last may still be on its way to the outbox; resolved once it is there.
+    leaving: Vec<Asked<()>>,
     /// Messages of the client that wait for a channel.
     waiting: usize,
     /// Frames that are next to be written.
@@ -95,6 +97,7 @@ impl Connection {
             slots: HashMap::new(),
             joining: None,
             callbacks: Vec::new(),
+            leaving: Vec::new(),
             waiting: 0,
             ready: VecDeque::new(),
             _registration: registration,
@@ -141,7 +144,7 @@ impl Connection {
         match self.session.receive(message, |topic| self.topics.serves(topic)) {
             Step::Answer(answer) => {
                 let frame = answer.encode(self.vsn).map_err(|_| CloseReason::Malformed)?;
-                self.ready.push_back(frame);
+                self.outbox.send(frame);
             }
             Step::Join(join) => self.join(join, cx),
             Step::Deliver(Delivery { channel, event, reference, payload }) => {
@@ -207,9 +210,10 @@ impl Connection {
     /// Ends the connection: all it tracked leaves at once, then its channels are told.
     pub(crate) async fn end(mut self, reason: CloseReason) {
         debug!(connection = self.id(), %reason, "connection closed");
-        self.owner.end();
+        // Here nobody waits for the last that was heard.
+        drop(self.owner.end());
         self.joining = None;
-        self.slots.values().for_each(|slot| slot.seat.owner.end());
+        self.slots.values().for_each(|slot| drop(slot.seat.owner.end()));
         let callbacks: Vec<_> = self.callbacks.drain(..).collect();
         let running = callbacks.into_iter().map(|callback| {
             let seat = self.slots.get(&callback.channel).map(|slot| slot.seat.clone());
@@ -239,7 +243,10 @@ impl Connection {
         let marked = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
         let owner = Handle::new(self.node.clone()).owner();
         let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone());
-        let callback = Callback::join(seat.clone(), channel, join.payload);
+        // What an earlier join of the topic heard must come before the reply to this one: phoenix.js cannot tell it
+        // from news, and would keep whoever it names.
+        let before = std::mem::take(&mut self.leaving);
+        let callback = Callback::join(before, seat.clone(), channel, join.payload);
         let Join { join_ref, reference, replaces, .. } = join;
         let mut joining = Joining { join_ref, reference, seat, replaces, callback };
         match joining.callback.poll(cx) {
@@ -265,13 +272,13 @@ impl Connection {
             Ok((frame, channel)) => (Ok(frame), Some(channel)),
             Err(error) => (refusal(&seat.topic, error, reply), None),
         };
-        self.ready.extend(frame.ok());
+        frame.into_iter().for_each(|frame| self.outbox.send(frame));
         if let Some(frame) = replaces.and_then(|old| old.phx_close(vsn).ok()) {
             self.outbox.send(frame);
         }
         match channel {
             Some(channel) => self.seat(join_ref, seat, channel, cx),
-            None => seat.owner.end(),
+            None => drop(seat.owner.end()),
         }
     }
 
@@ -401,7 +408,8 @@ impl Connection {
     fn kill(&mut self, id: OwnerId) {
         self.callbacks.retain(|callback| callback.channel != id);
         if let Some(slot) = self.slots.remove(&id) {
-            slot.seat.owner.end();
+            self.leaving.retain_mut(|left| left.now_or_never().is_none());
+            self.leaving.extend(slot.seat.owner.end());
             slot.mail.iter().for_each(|mail| self.discard(mail));
         }
     }

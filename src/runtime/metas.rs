@@ -18,10 +18,10 @@ pub(crate) struct Changed {
 
 /// Hands every diff to the hook, one after the other, until nobody can send one any more.
 pub(crate) async fn run(mut hook: Box<dyn HandleMetas>, mut changes: mpsc::UnboundedReceiver<Changed>) {
-    let mut present = Accumulated::default();
+    let mut accumulated = Accumulated::default();
     while let Some(Changed { topic, joins, leaves }) = changes.recv().await {
-        present.apply(&topic, &joins, &leaves);
-        let call = AssertUnwindSafe(|| hook.handle_metas(&topic, &joins, &leaves, &present));
+        let present = accumulated.apply(&topic, &joins, &leaves);
+        let call = AssertUnwindSafe(|| hook.handle_metas(&topic, &joins, &leaves, present));
         if catch_unwind(call).is_err() {
             error!(%topic, "handle_metas panicked; it goes on with the next diff");
         }

@@ -153,8 +153,8 @@ impl NodePort for Node {
         self.shard(&topic).ask(|answer| Op::Entry { topic, owner, key, answer })
     }
 
-    fn gone(&self, topic: SmolStr, owner: OwnerId) {
-        self.shard(&topic).tell(Op::Gone { topic, owner });
+    fn gone(&self, topic: SmolStr, owner: OwnerId) -> Asked<()> {
+        self.shard(&topic).ask(|gone| Op::Gone { topic, owner, gone })
     }
 
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()> {

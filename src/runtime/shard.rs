@@ -111,6 +111,7 @@ pub(crate) enum Op {
     Gone {
         topic: SmolStr,
         owner: OwnerId,
+        gone: oneshot::Sender<()>,
     },
     PushState {
         topic: SmolStr,
@@ -187,7 +188,10 @@ impl Shard {
             Op::Entry { topic, owner, key, answer } => {
                 drop(answer.send(self.tracker.get(&topic, owner, &key).cloned()));
             }
-            Op::Gone { topic, owner } => self.gone(&topic, owner),
+            Op::Gone { topic, owner, gone } => {
+                self.gone(&topic, owner);
+                let _ = gone.send(());
+            }
             Op::PushState { topic, to } => self.topic(&topic).wanted.push(to),
             Op::Fetched { topic, ticket, parts } => self.fetched(&topic, ticket, parts),
             Op::Hush { done } => {

@@ -1,4 +1,16 @@
 //! The one integration binary: everything that needs a running server.
 
+mod architecture;
+mod channel_api;
 mod fixtures;
+mod handshake;
+mod hooks;
+mod lightning;
+mod longpoll;
+mod malformed;
+mod presence;
+mod process;
 mod replay;
+mod shutdown;
+mod support;
+mod websocket;

@@ -67,7 +67,9 @@ impl Node for Nowhere {
     fn entry(&self, _: SmolStr, _: OwnerId, _: SmolStr) -> Asked<Option<Arc<Entry>>> {
         nothing()
     }
-    fn gone(&self, _: SmolStr, _: OwnerId) {}
+    fn gone(&self, _: SmolStr, _: OwnerId) -> Asked<()> {
+        nothing()
+    }
     fn push_state(&self, _: SmolStr, _: &Arc<Seat>) -> Asked<()> {
         nothing()
     }
@@ -163,7 +165,8 @@ impl World {
     }
 
     fn gone(&mut self, owner: OwnerId) {
-        self.apply(Op::Gone { topic: TOPIC, owner });
+        let (gone, _) = oneshot::channel();
+        self.apply(Op::Gone { topic: TOPIC, owner, gone });
     }
 
     fn listed(&self) -> Folded {

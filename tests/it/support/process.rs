@@ -1,0 +1,98 @@
+//! The `presenced` program as a process.
+//!
+//! Owns: its environment, which is empty but for what a test sets, its output, signals, and its end.
+//! Not here: the server inside the test's own process ([`super::Running`]).
+
+use std::net::SocketAddr;
+use std::process::{Output, Stdio};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use super::within;
+
+/// A `presenced` that listens. It is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    address: SocketAddr,
+    stdout: Lines<BufReader<ChildStdout>>,
+    /// Collected all the time: a process whose pipe is full stands still.
+    stderr: JoinHandle<String>,
+}
+
+/// How a process ended, and what it had printed.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None` if a signal killed it.
+    pub code: Option<i32>,
+    /// What came behind the line that names its address.
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Process {
+    /// Starts it on a free port with these further flags, and waits until it listens.
+    pub async fn start(flags: &[&str]) -> Self {
+        let mut child = command(flags, &[]).args(["--port", "0"]).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("stdout was asked to be piped");
+        let mut stdout = BufReader::new(stdout).lines();
+        let stderr = child.stderr.take().expect("stderr was asked to be piped");
+        let stderr = tokio::spawn(collect(stderr));
+        let line = within("the first line", stdout.next_line()).await.expect("the line is text");
+        let address = line.as_deref().and_then(|line| line.strip_prefix("listening on "));
+        let address = address.unwrap_or_else(|| panic!("it printed {line:?}"));
+        Process { child, address: address.parse().expect("an address"), stdout, stderr }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it has not ended").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("there is a kill");
+        assert!(sent.success());
+    }
+
+    /// Whether it has ended by now.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is this process's child").is_some()
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(mut self) -> Ended {
+        let status =
+            within("the process to end", self.child.wait()).await.expect("it is this process's child");
+        let mut stdout = String::new();
+        while let Some(line) = self.stdout.next_line().await.expect("the line is text") {
+            stdout.push_str(&line);
+            stdout.push('\n');
+        }
+        let stderr = self.stderr.await.expect("it is read to its end");
+        Ended { code: status.code(), stdout, stderr }
+    }
+}
+
+/// Runs it with these flags and variables until it ends by itself.
+pub async fn run(flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let output = within("the process to end", command(flags, variables).output());
+    let Output { status, stdout, stderr } = output.await.expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("what it prints is text");
+    Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
+    command.env_clear().envs(variables.iter().copied()).args(flags);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn collect(mut stderr: ChildStderr) -> String {
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).await.expect("what it prints is text");
+    text
+}
