@@ -173,6 +173,7 @@ impl Values<'_> {
         text: &str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, clap::Error> {
+        let text = if text.is_empty() { &default_value(id) } else { text };
         match read(text) {
             Ok(value) => Ok(Some(value)),
             Err(error) if self.matches.value_source(id) == Some(ValueSource::CommandLine) => {
@@ -199,6 +200,14 @@ impl Values<'_> {
         };
         self.bad.0.push(format!("{name}: {what}"));
     }
+}
+
+/// An empty variable is as good as none: it is how a compose file says so.
+fn default_value(id: &str) -> String {
+    let command = Flags::command();
+    let argument = command.get_arguments().find(|argument| argument.get_id() == id);
+    let default = argument.and_then(|argument| argument.get_default_values().first().cloned());
+    default.and_then(|default| default.to_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn flag(id: &str) -> String {

@@ -1,5 +1,6 @@
 //! The `presenced` process: configuration, log, bind, run, signal, drain, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,7 +55,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Server::new(UserSocket::new(people.clone()), lightning::router(people), options).pages(pages(demo));
 
     info!("for development: people are who they say they are; open http://{address}/");
-    println!("listening on {address}");
+    // Nobody may be listening to what is said here.
+    let _ = writeln!(std::io::stdout(), "listening on {address}");
     let stopped = server
         .run(listener, async {
             tokio::select! {

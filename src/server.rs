@@ -6,6 +6,7 @@
 mod longpoll;
 mod origin;
 mod pages;
+mod request;
 mod websocket;
 
 use std::convert::Infallible;
@@ -15,23 +16,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
-use http::{HeaderMap, Method, Response};
+use http::Response;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
+use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::{Buf, Filter};
 
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
+use self::request::{Peer, request, request_with_body};
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
 use crate::runtime::hub::{Hub, Limits};
@@ -127,8 +126,11 @@ impl Server {
         let drained = async {
             requests.stop.cancel();
             requests.tasks.close();
-            self.hub.drain().await;
+            self.hub.close_all().await;
             requests.tasks.wait().await;
+            // Only now no request can become a connection any more.
+            self.hub.tasks.close();
+            self.hub.tasks.wait().await;
         };
         match tokio::time::timeout(self.options.shutdown_timeout, drained).await {
             Ok(()) => Stopped::Drained,
@@ -227,70 +229,12 @@ async fn refused(error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-/// What the transports look at of a request.
-struct Request {
-    method: Method,
-    query: String,
-    headers: HeaderMap,
-    peer: Option<Peer>,
-    upgrade: Option<OnUpgrade>,
-    /// `None` if it was not asked for, too large, or not received in full.
-    body: Option<Bytes>,
-}
-
-/// The address of the other end.
-#[derive(Clone, Copy)]
-struct Peer(SocketAddr);
-
 /// The segments of the mount path.
 fn mount(path: &str) -> BoxedFilter<()> {
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     segments.fold(warp::any().boxed(), |mount, segment| mount.and(warp::path(segment.to_owned())).boxed())
 }
 
-fn request() -> impl Filter<Extract = (Request,), Error = Infallible> + Clone {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::method()
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Peer>())
-        .and(warp::ext::optional::<OnUpgrade>())
-        .map(|method, query, headers, peer, upgrade| Request {
-            method,
-            query,
-            headers,
-            peer,
-            upgrade,
-            body: None,
-        })
-}
-
-fn request_with_body() -> impl Filter<Extract = (Request,), Error = warp::Rejection> + Clone {
-    request()
-        .and(warp::body::stream())
-        .then(async |request, body| Request { body: collect(body).await, ..request })
-}
-
-async fn collect(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Option<Bytes> {
-    let mut body = pin!(body);
-    let mut collected = BytesMut::new();
-    while let Some(part) = body.next().await {
-        let mut part = part.ok()?;
-        if collected.len() + part.remaining() > MAX_BODY_BYTES {
-            return None;
-        }
-        while part.has_remaining() {
-            let chunk = part.chunk();
-            collected.extend_from_slice(chunk);
-            let count = chunk.len();
-            part.advance(count);
-        }
-    }
-    Some(collected.freeze())
-}
-
-/// Plug's limit for a body.
-const MAX_BODY_BYTES: usize = 8_000_000;
 /// A handshake has a query with a token; nothing here needs more.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How long a client may take for the head of a request.

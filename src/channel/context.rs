@@ -14,7 +14,7 @@ use super::node::{Mail, Peer};
 use super::owner::Owner;
 use super::presence::Presence;
 use crate::presence::OwnerId;
-use crate::wire::{self, EncodeError, Field, Payload, Vsn};
+use crate::wire::{self, EncodeError, Field, ParseError, Payload, Vsn};
 
 /// A channel's way to its client, to its topic and to presence. A clone may be kept by a task: what it sends after
 /// the channel has ended goes nowhere.
@@ -91,9 +91,10 @@ impl<I: Send + 'static> Context<I> {
     /// Sends an event to every member of the topic, this one included.
     ///
     /// # Errors
-    /// [`BroadcastError`] for a payload that is neither an object nor bytes, or that has no place in a binary frame.
+    /// [`BroadcastError`] inside `join`, and for a payload that is neither an object nor bytes, or that has no place
+    /// in a binary frame.
     pub async fn broadcast(&self, event: &str, payload: Payload) -> Result<(), BroadcastError> {
-        self.handle().broadcast(&self.seat.topic, event, payload).await
+        self.broadcast_except(event, payload, None).await
     }
 
     /// Sends an event to every member of the topic but this one.
@@ -101,7 +102,19 @@ impl<I: Send + 'static> Context<I> {
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
     pub async fn broadcast_from(&self, event: &str, payload: Payload) -> Result<(), BroadcastError> {
-        self.handle().broadcast_except(&self.seat.topic, event, payload, Some(self.seat.owner.id())).await
+        self.broadcast_except(event, payload, Some(self.seat.owner.id())).await
+    }
+
+    async fn broadcast_except(
+        &self,
+        event: &str,
+        payload: Payload,
+        except: Option<OwnerId>,
+    ) -> Result<(), BroadcastError> {
+        if !self.seat.joined.load(Ordering::Acquire) {
+            return Err(BroadcastError::NotJoined);
+        }
+        self.handle().broadcast_except(&self.seat.topic, event, payload, except).await
     }
 
     /// Hands a value to this channel's own [`handle_info`](super::Channel::handle_info), behind what waits already.
@@ -167,11 +180,12 @@ impl Incoming {
     /// Reads the payload as JSON of a known shape.
     ///
     /// # Errors
-    /// Names what is missing or of the wrong type; for a binary payload, that it is no JSON.
-    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+    /// Names the place that has another shape; line 0 for a binary payload, which is no JSON. It quotes nothing of
+    /// the payload.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ParseError> {
         match &self.payload {
             Payload::Json(json) => json.parse(),
-            Payload::Binary(_) => Err(serde::de::Error::custom("the payload is binary")),
+            Payload::Binary(_) => Err(ParseError { line: 0, column: 0 }),
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct Handle(Arc<dyn Node>);
 /// Why a broadcast was not sent. Phoenix raises in the broadcaster; here it is told.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BroadcastError {
+    /// The join of the channel that broadcasts has not returned yet.
+    #[error("nothing can be broadcast before the join has returned; use after_join")]
+    NotJoined,
     /// phoenix.js takes an object, or bytes.
     #[error("the payload of a broadcast must be a JSON object or binary")]
     NotAnObject,

@@ -31,4 +31,4 @@ pub use presence::{FetchError, HandleMetas, Hooks, Presence};
 pub use router::Router;
 
 /// What channels receive and send.
-pub use crate::wire::{Json, Payload};
+pub use crate::wire::{Json, ParseError, Payload};

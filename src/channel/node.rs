@@ -99,3 +99,21 @@ pub(crate) enum Mail {
     /// The client wants to leave; the reference is echoed.
     Leave { reference: Field },
 }
+
+impl Mail {
+    /// The bytes it counts for while it waits: what its sender chose, and the place it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let content = match self {
+            Mail::In { event, reference, payload } => event.len() + reference.len() + payload.len(),
+            Mail::Out { event, payload } => event.len() + payload.len(),
+            Mail::Leave { reference } => reference.len(),
+            Mail::AfterJoin | Mail::Info(_) => 0,
+        };
+        content + size_of::<Mail>()
+    }
+
+    /// Whether the client sent it.
+    pub(crate) fn is_clients(&self) -> bool {
+        matches!(self, Mail::In { .. } | Mail::Leave { .. })
+    }
+}

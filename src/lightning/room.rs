@@ -23,9 +23,9 @@ pub enum View {
 }
 
 /// A topic that is no room; the join crashes, as Lightning's does where no clause matches.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no topic of the canvas")]
-pub struct NoRoom(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the topic names no room of a workflow")]
+pub struct NoRoom;
 
 impl Room {
     /// Reads a topic. A version begins at the first `:v` behind the id.
@@ -33,17 +33,16 @@ impl Room {
     /// # Errors
     /// [`NoRoom`] for any other topic, and for an empty id.
     pub fn parse(topic: &str) -> Result<Self, NoRoom> {
-        let no_room = || NoRoom(topic.to_owned());
         let (workflow, view) = if let Some(rest) = topic.strip_prefix("workflow:collaborate:") {
             match rest.split_once(":v") {
                 Some((workflow, version)) => (workflow, View::Snapshot(version.to_owned())),
                 None => (rest, View::Latest),
             }
         } else {
-            (topic.strip_prefix("workflow:presence:").ok_or_else(no_room)?, View::Presence)
+            (topic.strip_prefix("workflow:presence:").ok_or(NoRoom)?, View::Presence)
         };
         if workflow.is_empty() {
-            return Err(no_room());
+            return Err(NoRoom);
         }
         Ok(Room { workflow: workflow.to_owned(), view })
     }

@@ -100,10 +100,21 @@ impl fmt::Debug for Meta {
     }
 }
 
-/// A meta must be a JSON object.
-#[derive(Debug, Error)]
-#[error("a meta must be a JSON object: {0}")]
-pub struct NotAnObject(#[from] serde_json::Error);
+/// A meta must be a JSON object. The error quotes nothing of what it is instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a meta must be a JSON object that can be read back; it fails at line {line} column {column}")]
+pub struct NotAnObject {
+    /// Counted from 1; 0 where the whole value is at fault.
+    pub line: usize,
+    /// In bytes.
+    pub column: usize,
+}
+
+impl From<serde_json::Error> for NotAnObject {
+    fn from(error: serde_json::Error) -> Self {
+        NotAnObject { line: error.line(), column: error.column() }
+    }
+}
 
 /// The members of an object, names and values as written.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);

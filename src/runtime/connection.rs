@@ -12,8 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::json;
-use smol_str::SmolStr;
-use tracing::{debug, error};
+use tracing::{debug, warn};
 
 use super::callback::{Callback, Called, Joined};
 use super::connections::Registration;
@@ -25,7 +24,7 @@ use crate::channel::node::{Asked, Mail, Peer as _};
 use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Owner, Reply, ReplyRef, StopReason};
 use crate::presence::OwnerId;
 use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, Session, Step};
-use crate::wire::{self, EncodeError, Field, Frame, Payload, Vsn};
+use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn};
 
 /// A connection and its channels.
 pub(crate) struct Connection {
@@ -41,8 +40,10 @@ pub(crate) struct Connection {
     callbacks: Vec<Callback>,
     /// What channels that have ended heard last may still be on its way to the outbox; resolved once it is there.
     leaving: Vec<Asked<()>>,
-    /// Messages of the client that wait for a channel.
+    /// Bytes of the client's messages that wait for a channel.
     waiting: usize,
+    /// A crash of this connection is in the log; further ones are told in detail only.
+    crash_told: bool,
     /// Frames that are next to be written.
     pub(crate) ready: VecDeque<Frame>,
     _registration: Registration,
@@ -63,6 +64,8 @@ struct Joining {
     seat: Arc<Seat>,
     replaces: Option<Departed>,
     callback: Callback,
+    /// What the channel sent itself meanwhile.
+    mail: VecDeque<Mail>,
 }
 
 /// How the client is told that a channel has ended.
@@ -99,6 +102,7 @@ impl Connection {
             callbacks: Vec::new(),
             leaving: Vec::new(),
             waiting: 0,
+            crash_told: false,
             ready: VecDeque::new(),
             _registration: registration,
         }
@@ -111,7 +115,7 @@ impl Connection {
 
     /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
     pub(crate) fn is_busy(&self) -> bool {
-        self.joining.is_some() || self.waiting >= MAX_WAITING
+        self.joining.is_some() || self.waiting >= MAX_WAITING_BYTES
     }
 
     /// Takes in a text message, which is valid UTF-8.
@@ -148,7 +152,6 @@ impl Connection {
             }
             Step::Join(join) => self.join(join, cx),
             Step::Deliver(Delivery { channel, event, reference, payload }) => {
-                self.waiting += 1;
                 self.deliver(OwnerId(channel.0), Mail::In { event, reference, payload }, cx);
             }
             Step::Leave { channel, reference } => {
@@ -207,6 +210,11 @@ impl Connection {
         self.ready.drain(..).chain(self.outbox.rest()).collect()
     }
 
+    /// Whether somebody asked the connection to end, while it can take nothing out of its outbox.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.outbox.poll_closed(cx)
+    }
+
     /// Ends the connection: all it tracked leaves at once, then its channels are told.
     pub(crate) async fn end(mut self, reason: CloseReason) {
         debug!(connection = self.id(), %reason, "connection closed");
@@ -248,7 +256,8 @@ impl Connection {
         let before = std::mem::take(&mut self.leaving);
         let callback = Callback::join(before, seat.clone(), channel, join.payload);
         let Join { join_ref, reference, replaces, .. } = join;
-        let mut joining = Joining { join_ref, reference, seat, replaces, callback };
+        let mail = VecDeque::from([Mail::AfterJoin]);
+        let mut joining = Joining { join_ref, reference, seat, replaces, callback, mail };
         match joining.callback.poll(cx) {
             Poll::Ready(called) => self.join_returned(joining, called, cx),
             Poll::Pending => self.joining = Some(joining),
@@ -257,49 +266,62 @@ impl Connection {
 
     fn join_returned(&mut self, joining: Joining, called: Called, cx: &mut Context<'_>) {
         let Called::Join(joined) = called else { return };
-        let Joining { join_ref, reference, seat, replaces, .. } = joining;
+        let Joining { join_ref, reference, seat, replaces, mail, .. } = joining;
         let vsn = self.vsn;
         let reply = |status: &str, response: &Payload| {
-            wire::encode_reply(vsn, &join_ref, &reference, &Field::from(seat.topic.clone()), status, response)
+            let topic = Field::from(seat.topic.clone());
+            wire::encode_reply(vsn, &join_ref, &reference, &topic, status, response).map_err(BoxError::from)
         };
-        let entered = match joined {
-            Joined::In(channel, response) => {
-                reply("ok", &response).map(|frame| (frame, channel)).map_err(|error| error.into())
+        let answered = match joined {
+            Joined::In(channel, response) => reply("ok", &response).map(|frame| (Some(frame), Some(channel))),
+            Joined::Refused(JoinError::Refused(response)) => {
+                reply("error", &response).map(|frame| (Some(frame), None))
             }
-            Joined::Refused(error) => Err(error),
+            Joined::Refused(JoinError::Crashed(error)) => Err(error),
         };
-        let (frame, channel) = match entered {
-            Ok((frame, channel)) => (Ok(frame), Some(channel)),
-            Err(error) => (refusal(&seat.topic, error, reply), None),
-        };
+        let (frame, channel) = answered.unwrap_or_else(|error| {
+            self.tell_crash(&seat.topic, &error, "a join crashed");
+            (reply("error", &json!({"reason": "join crashed"}).into()).ok(), None)
+        });
         frame.into_iter().for_each(|frame| self.outbox.send(frame));
         if let Some(frame) = replaces.and_then(|old| old.phx_close(vsn).ok()) {
             self.outbox.send(frame);
         }
         match channel {
-            Some(channel) => self.seat(join_ref, seat, channel, cx),
+            Some(channel) => self.seat(join_ref, seat, channel, mail, cx),
             None => drop(seat.owner.end()),
         }
     }
 
     /// Gives a channel its place: it hears its topic from now on.
-    fn seat(&mut self, join_ref: Field, seat: Arc<Seat>, channel: Box<dyn AnyChannel>, cx: &mut Context<'_>) {
+    fn seat(
+        &mut self,
+        join_ref: Field,
+        seat: Arc<Seat>,
+        channel: Box<dyn AnyChannel>,
+        mail: VecDeque<Mail>,
+        cx: &mut Context<'_>,
+    ) {
         let id = seat.id();
         let intercepts = channel.intercepts();
         self.session.joined(seat.topic.clone(), join_ref, ChannelId(id.0));
         seat.owner.touch(seat.topic.clone(), |_| self.node.subscribe(&seat, intercepts));
         seat.joined();
-        self.slots.insert(id, Slot { seat, channel: Some(channel), mail: VecDeque::new() });
-        self.deliver(id, Mail::AfterJoin, cx);
+        self.slots.insert(id, Slot { seat, channel: Some(channel), mail });
+        self.next_mail(id, cx);
     }
 
     fn deliver(&mut self, id: OwnerId, mail: Mail, cx: &mut Context<'_>) {
-        match self.slots.get_mut(&id) {
-            Some(slot) => {
-                slot.mail.push_back(mail);
-                self.next_mail(id, cx);
-            }
-            None => self.discard(&mail),
+        if mail.is_clients() {
+            self.waiting += mail.weight();
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.mail.push_back(mail);
+            self.next_mail(id, cx);
+        } else if let Some(joining) = self.joining.as_mut().filter(|joining| joining.seat.id() == id) {
+            joining.mail.push_back(mail);
+        } else {
+            self.discard(&mail);
         }
     }
 
@@ -326,10 +348,10 @@ impl Connection {
         }
     }
 
-    /// A message of the client no longer waits.
+    /// A piece of mail no longer waits.
     fn discard(&mut self, mail: &Mail) {
-        if let Mail::In { .. } = mail {
-            self.waiting -= 1;
+        if mail.is_clients() {
+            self.waiting -= mail.weight();
         }
     }
 
@@ -378,8 +400,18 @@ impl Connection {
         error: BoxError,
         cx: &mut Context<'_>,
     ) {
-        error!(connection = self.id(), topic = %seat.topic, %error, "a channel crashed");
+        self.tell_crash(&seat.topic, &error, "a channel crashed");
         self.depart(seat, channel, Farewell::Error, Ended::Crashed(error.to_string()), cx);
+    }
+
+    /// One line a connection for whoever runs the server: a client that causes more cannot fill the log.
+    fn tell_crash(&mut self, topic: &str, error: &BoxError, what: &str) {
+        let (connection, topic, error) = (self.id(), Excerpt(topic), Excerpt(error));
+        if std::mem::replace(&mut self.crash_told, true) {
+            debug!(connection, %topic, %error, "{what}");
+        } else {
+            warn!(connection, %topic, %error, "{what}; further ones of this connection are logged at debug");
+        }
     }
 
     /// A channel has ended: its client is told, and so is it.
@@ -415,22 +447,6 @@ impl Connection {
     }
 }
 
-/// What the client is told of a join that did not succeed.
-fn refusal(
-    topic: &SmolStr,
-    error: JoinError,
-    reply: impl Fn(&str, &Payload) -> Result<Frame, EncodeError>,
-) -> Result<Frame, EncodeError> {
-    let crashed = |error: BoxError| {
-        error!(%topic, %error, "a join crashed");
-        reply("error", &json!({"reason": "join crashed"}).into())
-    };
-    match error {
-        JoinError::Refused(response) => reply("error", &response).or_else(|error| crashed(error.into())),
-        JoinError::Crashed(error) => crashed(error),
-    }
-}
-
 fn send_reply(to: Option<ReplyRef>, reply: Option<Reply>) -> Result<(), EncodeError> {
     match (to, reply) {
         (Some(to), Some(reply)) => to.reply(&reply),
@@ -440,7 +456,7 @@ fn send_reply(to: Option<ReplyRef>, reply: Option<Reply>) -> Result<(), EncodeEr
 
 /// How much is taken out of the outbox before it is written: what one call writes.
 const ITEMS_AT_A_TIME: usize = 64;
-/// How many messages of the client may wait for its channels before nothing more is read from it.
-const MAX_WAITING: usize = 256;
+/// How much of what the client sent may wait for its channels before nothing more is read from it.
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// How long the channels of a closed connection have to terminate.
 const TERMINATE_LIMIT: Duration = Duration::from_secs(5);

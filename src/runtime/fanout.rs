@@ -8,7 +8,7 @@ use tracing::warn;
 use crate::channel::handle::DISCONNECT;
 use crate::channel::node::{Mail, Peer};
 use crate::presence::OwnerId;
-use crate::wire::{self, Frame, Payload, Vsn};
+use crate::wire::{self, Excerpt, Frame, Payload, Vsn};
 
 /// Someone who hears a topic.
 pub(crate) struct Subscriber {
@@ -91,7 +91,7 @@ impl<'a> FanOut<'a> {
             Ok(frame) => Some(frame),
             Err(wire::EncodeError::BinaryOnV1) => None,
             Err(error) => {
-                warn!(topic = %under, event = %self.event, %error, "a broadcast cannot be encoded");
+                warn!(topic = %Excerpt(under), event = %Excerpt(self.event), %error, "a broadcast cannot be encoded");
                 None
             }
         }

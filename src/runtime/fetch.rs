@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::presence::Presences;
+use crate::wire::Excerpt;
 
 type Hook = Arc<dyn crate::channel::Fetch>;
 
@@ -59,9 +60,15 @@ async fn fetch(hook: &Hook, topic: SmolStr, part: Presences) -> Presences {
     let run = AssertUnwindSafe(async { hook(topic.clone(), part).await }).catch_unwind();
     match tokio::time::timeout(TIME_LIMIT, run).await {
         Ok(Ok(Ok(decorated))) => return decorated,
-        Ok(Ok(Err(error))) => warn!(%topic, %error, "the fetch hook failed; its entries go out undecorated"),
-        Ok(Err(_)) => warn!(%topic, "the fetch hook panicked; its entries go out undecorated"),
-        Err(_) => warn!(%topic, "the fetch hook took too long; its entries go out undecorated"),
+        Ok(Ok(Err(error))) => {
+            warn!(topic = %Excerpt(&topic), error = %Excerpt(error), "the fetch hook failed; its entries go out undecorated")
+        }
+        Ok(Err(_)) => {
+            warn!(topic = %Excerpt(&topic), "the fetch hook panicked; its entries go out undecorated")
+        }
+        Err(_) => {
+            warn!(topic = %Excerpt(&topic), "the fetch hook took too long; its entries go out undecorated")
+        }
     }
     undecorated
 }

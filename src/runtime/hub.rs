@@ -76,12 +76,10 @@ impl Hub {
         self.connections.len()
     }
 
-    /// Closes every connection with 1012 and waits for their tasks. Nobody is told of all the leaves: whoever could
-    /// be told is being closed as well.
-    pub(crate) async fn drain(&self) {
+    /// Tells every connection to close with 1012, those still to come too. Nobody is told of all the leaves: whoever
+    /// could be told is being closed as well.
+    pub(crate) async fn close_all(&self) {
         self.node.hush().await;
         self.connections.close_all(CloseReason::Shutdown);
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::fanout::Subscriber;
 use crate::channel::context::Seat;
 use crate::presence::{OwnerId, Presences};
-use crate::wire::{self, Field, Payload};
+use crate::wire::{self, Excerpt, Field, Payload};
 
 /// Fetches run beside one another; what they decorated leaves in the order in which they were started.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl StateFor {
             match frame {
                 Ok(frame) => seat.peer.send(frame),
                 Err(error) => {
-                    tracing::warn!(topic = %seat.topic, %error, "a presence_state cannot be encoded")
+                    tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
                 }
             }
         }

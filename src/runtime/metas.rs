@@ -8,6 +8,7 @@ use tracing::error;
 
 use crate::channel::HandleMetas;
 use crate::presence::{Accumulated, Presences};
+use crate::wire::Excerpt;
 
 /// One diff that was broadcast.
 pub(crate) struct Changed {
@@ -23,7 +24,7 @@ pub(crate) async fn run(mut hook: Box<dyn HandleMetas>, mut changes: mpsc::Unbou
         let present = accumulated.apply(&topic, &joins, &leaves);
         let call = AssertUnwindSafe(|| hook.handle_metas(&topic, &joins, &leaves, present));
         if catch_unwind(call).is_err() {
-            error!(%topic, "handle_metas panicked; it goes on with the next diff");
+            error!(topic = %Excerpt(&topic), "handle_metas panicked; it goes on with the next diff");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Item {
 }
 
 impl Outbox {
-    /// An empty line that closes the connection when more than `limit` bytes wait in it.
+    /// An empty line that closes the connection when something is put behind more than `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Outbox { queue: Mutex::default(), waker: AtomicWaker::new(), limit }
     }
@@ -66,6 +66,13 @@ impl Outbox {
         }
         self.waker.register(cx.waker());
         self.take(most, into)
+    }
+
+    /// Whether somebody gave a reason to end, for a connection that can take nothing now; the task is woken when one
+    /// is given.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.waker.register(cx.waker());
+        self.queue.lock().close.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The frames that still wait, when the connection has ended: what was said before its end is still sent, unless
@@ -104,13 +111,15 @@ impl Outbox {
             return;
         }
         let was_empty = queue.items.is_empty();
-        queue.bytes += item.weight();
-        queue.items.push_back(item);
+        // What counts is what waits already: a single item may be as large as it likes.
         let overflows = queue.bytes > self.limit;
         if overflows {
             queue.close(CloseReason::Overflow);
             // It would only hold memory for a client that does not read it.
             queue.items = VecDeque::new();
+        } else {
+            queue.bytes += item.weight();
+            queue.items.push_back(item);
         }
         drop(queue);
         if was_empty || overflows {
@@ -144,10 +153,7 @@ impl Item {
     fn weight(&self) -> usize {
         let content = match self {
             Item::Frame(frame) => frame.len(),
-            Item::Mail(mail) => match &mail.1 {
-                Mail::Out { payload, .. } | Mail::In { payload, .. } => payload.len() + size_of::<Mail>(),
-                Mail::AfterJoin | Mail::Info(_) | Mail::Leave { .. } => size_of::<Mail>(),
-            },
+            Item::Mail(mail) => mail.1.weight(),
         };
         content + size_of::<Item>()
     }
@@ -188,11 +194,20 @@ mod tests {
     #[test]
     fn more_than_the_limit_ends_the_connection_and_frees_the_line() {
         let outbox = Outbox::new(1000);
-        outbox.send(Frame::text(&[b' '; 500]));
-        outbox.send(Frame::text(&[b' '; 500]));
+        for _ in 0..3 {
+            assert!(outbox.queue.lock().close.is_none());
+            outbox.send(Frame::text(&[b' '; 500]));
+        }
         assert_eq!(frames(&outbox), Poll::Ready(Err(CloseReason::Overflow)));
         outbox.send(Frame::text(b"{}"));
         assert!(outbox.queue.lock().items.is_empty());
+    }
+
+    #[test]
+    fn a_single_frame_may_be_larger_than_the_limit() {
+        let outbox = Outbox::new(1000);
+        outbox.send(Frame::text(&[b' '; 5000]));
+        assert_eq!(frames(&outbox), Poll::Ready(Ok(1)));
     }
 
     #[test]

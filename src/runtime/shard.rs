@@ -390,9 +390,6 @@ impl Shard {
     }
 
     fn fetched(&mut self, name: &SmolStr, ticket: u64, parts: [Presences; 2]) {
-        if self.hushed {
-            return;
-        }
         let Some(topic) = self.topics.get_mut(name) else { return };
         topic.line.fetched(ticket, parts);
         while let Some((wanted, [first, second])) = topic.line.next_ready() {
@@ -403,6 +400,7 @@ impl Shard {
                         wanted.into_iter().for_each(|to| to.push(&topic.subscribers, &list));
                     }
                 }
+                None if self.hushed => {}
                 None => {
                     if let Ok(diff) = crate::presence::encode_diff(&first, &second) {
                         topic.tell_diff(name, diff);

@@ -53,7 +53,7 @@ impl Socket {
     /// Runs the connection to its end, whoever ends it.
     pub(crate) async fn run(mut self) {
         let reason = self.serve().await;
-        let Socket { stream, mut connection, written, .. } = self;
+        let Socket { stream, decoder, mut connection, written, .. } = self;
         let mut unsent: Vec<Bytes> =
             connection.unsent().iter().map(|frame| frame.websocket().clone()).collect();
         if let Some(first) = unsent.first_mut() {
@@ -63,7 +63,7 @@ impl Socket {
             // Only what is half written: without its rest the close frame would be taken for it.
             unsent.truncate(usize::from(written > 0));
         }
-        tokio::join!(connection.end(reason), farewell(stream, unsent, reason));
+        tokio::join!(connection.end(reason), farewell(stream, decoder, unsent, reason));
     }
 
     async fn serve(&mut self) -> CloseReason {
@@ -86,15 +86,16 @@ impl Socket {
 
     /// Does all that can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        loop {
+        for _ in 0..ROUNDS {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
-            let mut all_taken = false;
             if self.connection.ready.is_empty() {
                 match self.connection.poll_outbox(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                    Poll::Pending => all_taken = true,
+                    Poll::Pending => {}
                 }
+            } else if let Poll::Ready(reason) = self.connection.poll_closed(cx) {
+                return Poll::Ready(reason);
             }
             if !self.connection.ready.is_empty() {
                 match self.poll_write(cx) {
@@ -103,9 +104,8 @@ impl Socket {
                     Poll::Pending => {}
                 }
             }
-            // A client that does not read what it is sent is not read from either, and what waits for it goes out
-            // before the answer to what it says next.
-            if all_taken && self.connection.ready.is_empty() && !self.connection.is_busy() {
+            // A client that does not read what it is sent is not read from either.
+            if self.connection.ready.is_empty() && !self.connection.is_busy() {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
@@ -116,6 +116,9 @@ impl Socket {
                 return Poll::Pending;
             }
         }
+        // Others of this thread have their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Writes all that is ready; `Pending` when the other end does not take it.
@@ -201,7 +204,7 @@ impl Socket {
 
 /// Finishes what was begun, says why the connection ends, and waits for the other end to take note: closing with
 /// unread input would reset the connection, and the client would never see the close frame.
-async fn farewell(mut stream: TcpStream, unsent: Vec<Bytes>, reason: CloseReason) {
+async fn farewell(mut stream: TcpStream, mut decoder: Decoder, unsent: Vec<Bytes>, reason: CloseReason) {
     let Some(code) = reason.code() else { return };
     let said = async {
         for bytes in unsent {
@@ -211,9 +214,13 @@ async fn farewell(mut stream: TcpStream, unsent: Vec<Bytes>, reason: CloseReason
         stream.shutdown().await?;
         loop {
             stream.readable().await?;
-            match READ_BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {
-                Ok(0) => return io::Result::Ok(()),
-                Ok(_) => {}
+            let read = READ_BUFFER.with_borrow_mut(|buffer| {
+                let count = stream.try_read(buffer)?;
+                io::Result::Ok(count == 0 || closes(&mut decoder, &buffer[..count]))
+            });
+            match read {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -221,6 +228,17 @@ async fn farewell(mut stream: TcpStream, unsent: Vec<Bytes>, reason: CloseReason
     };
     // The other end may be gone, or never answer: there is nobody to tell.
     let _ = tokio::time::timeout(FAREWELL_LIMIT, said).await;
+}
+
+/// Whether the client's close frame is in what was read. After a violation nothing is, and only the end of the stream
+/// says that the client has taken note.
+fn closes(decoder: &mut Decoder, mut bytes: &[u8]) -> bool {
+    while let Ok(Some(event)) = decoder.decode(&mut bytes) {
+        if let Event::Close(_) = event {
+            return true;
+        }
+    }
+    false
 }
 
 fn lost(error: &io::Error) -> CloseReason {
@@ -233,6 +251,8 @@ thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
 
+/// How often a connection goes round before others of its thread have their turn.
+const ROUNDS: usize = 64;
 /// The most frames that one call writes.
 const FRAMES_A_WRITE: usize = 64;
 /// How many places an empty line of frames keeps.

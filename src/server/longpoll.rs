@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tracing::debug;
 
 use super::origin::Origins;
+use super::request::{Peer, Request};
 use super::websocket::{empty, negotiate};
-use super::{Peer, Request};
 use crate::channel::{ConnectInfo, Params, Transport};
 use crate::runtime::hub::Hub;
 use crate::runtime::longpoll::{Found, Gone, Line, LongPoll, Polled};
@@ -24,7 +24,7 @@ pub(super) async fn answer(
     hub: Arc<Hub>,
     longpoll: Arc<LongPoll>,
     origins: Arc<Origins>,
-    request: Request,
+    mut request: Request,
 ) -> Response<String> {
     let Ok(params) = Params::decode(&request.query) else { return empty(StatusCode::BAD_REQUEST) };
     let mut response = if !origins.allow(&request.headers) {
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     } else if request.method == Method::GET {
         get(&hub, &longpoll, &request, params).await
     } else if request.method == Method::POST {
-        post(&longpoll, &request, &params).await
+        post(&longpoll, &mut request, &params).await
     } else {
         empty(StatusCode::BAD_REQUEST)
     };
@@ -86,12 +86,12 @@ async fn open(hub: &Hub, longpoll: &LongPoll, request: &Request, params: Params)
     Some(longpoll.open(vsn, accepted))
 }
 
-async fn post(longpoll: &LongPoll, request: &Request, params: &Params) -> Response<String> {
+async fn post(longpoll: &LongPoll, request: &mut Request, params: &Params) -> Response<String> {
     let Some((_, session)) = live_session(longpoll, &request.headers, params) else {
         return protocol(json!({"status": 410}));
     };
-    let Some(body) = &request.body else { return empty(StatusCode::BAD_REQUEST) };
-    let (lines, unreadable) = lines(&request.headers, body);
+    let Some(body) = request.read_body().await else { return empty(StatusCode::BAD_REQUEST) };
+    let (lines, unreadable) = lines(&request.headers, &body);
     let taken = session.post(lines).await;
     if let Some(status) = unreadable {
         return empty(status);

@@ -2,6 +2,7 @@
 //!
 //! Rules: the order of checks of contract/phoenix.md §1.3; RFC 6455 §4.2.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::origin::Origins;
-use super::{Peer, Request};
+use super::request::{Peer, Request};
 use crate::channel::erased::Accepted;
 use crate::channel::{ConnectInfo, Params, Transport};
 use crate::runtime::hub::Hub;
@@ -27,7 +28,8 @@ pub(super) async fn answer(hub: Arc<Hub>, origins: Arc<Origins>, request: Reques
     match handshake(&request.headers, request.upgrade) {
         Ok((response, upgrade)) => {
             let tasks = hub.tasks.clone();
-            tasks.spawn(run(hub, vsn, accepted, upgrade));
+            let peer = request.peer.map(|Peer(address)| address);
+            tasks.spawn(run(hub, vsn, accepted, peer, upgrade));
             response
         }
         Err(reason) => {
@@ -106,13 +108,13 @@ fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str>
 
 /// Waits until the 101 is written and runs the connection on what is left of HTTP: the stream, and what the client
 /// has sent behind its request.
-async fn run(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, upgrade: OnUpgrade) {
+async fn run(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, peer: Option<SocketAddr>, upgrade: OnUpgrade) {
     let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
     };
     let connection = hub.open(vsn, accepted);
-    debug!(connection = connection.id(), ?vsn, "connection open");
+    debug!(connection = connection.id(), ?vsn, ?peer, "connection open");
     let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, connection, hub.limits.idle_timeout);
     drop(hub);
     Box::pin(socket.run()).await;

@@ -8,10 +8,28 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 
 /// One JSON value as text. Cheap to clone; equal to another when the texts are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Bytes);
+
+/// JSON of another shape than was asked for. It tells where, and nothing of what is there: a payload must not reach a
+/// log with the error that it causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not the JSON that was expected, at line {line} column {column}")]
+pub struct ParseError {
+    /// Counted from 1; 0 where the whole value is at fault.
+    pub line: usize,
+    /// In bytes.
+    pub column: usize,
+}
+
+impl From<serde_json::Error> for ParseError {
+    fn from(error: serde_json::Error) -> Self {
+        ParseError { line: error.line(), column: error.column() }
+    }
+}
 
 impl Json {
     /// Encodes a value.
@@ -32,9 +50,9 @@ impl Json {
     /// Reads the text as a `T`, which may borrow from it.
     ///
     /// # Errors
-    /// When the value has another shape than `T`.
-    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.0)
+    /// When the value has another shape than `T`. The error names the place and quotes nothing.
+    pub fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ParseError> {
+        serde_json::from_slice(&self.0).map_err(ParseError::from)
     }
 
     /// The text. Costs a look at every byte.

@@ -58,6 +58,20 @@ impl Field {
     pub fn is_null(&self) -> bool {
         matches!(self, Field::Null)
     }
+
+    /// Its length in bytes; 0 for null.
+    pub fn len(&self) -> usize {
+        match self {
+            Field::Null => 0,
+            Field::Text(text) => text.len(),
+            Field::Json(json) => json.len(),
+        }
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl From<&str> for Field {

@@ -9,6 +9,7 @@
 
 mod decode;
 mod encode;
+mod excerpt;
 mod frame;
 mod json;
 mod message;
@@ -18,7 +19,8 @@ pub mod websocket;
 
 pub use decode::{DecodeError, decode_binary, decode_text};
 pub use encode::{EncodeError, encode_broadcast, encode_message, encode_reply};
+pub use excerpt::Excerpt;
 pub use frame::Frame;
-pub use json::Json;
+pub use json::{Json, ParseError};
 pub use message::{Field, Message, Payload};
 pub use vsn::Vsn;

@@ -17,6 +17,8 @@ pub(super) struct Session {
     requests: mpsc::Receiver<Request>,
     window: Duration,
     max_bytes: usize,
+    /// Of the frames that wait for a poll.
+    ready_bytes: usize,
     /// Waiting GETs, the oldest first; the newest is the one to be served.
     polls: VecDeque<Waiting<Polled>>,
     /// Waiting POSTs, the oldest first.
@@ -56,6 +58,7 @@ impl Session {
             requests,
             window,
             max_bytes,
+            ready_bytes: 0,
             polls: VecDeque::new(),
             posts: VecDeque::new(),
             last_poll: now,
@@ -91,20 +94,19 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
-            match self.connection.poll_outbox(cx) {
+            match self.poll_outbox(cx) {
                 Poll::Ready(Ok(())) => progress = true,
                 Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                 Poll::Pending => {}
             }
-            if let Poll::Ready(Some(request)) = self.requests.poll_recv(cx) {
+            if self.posts.len() < MAX_POSTS
+                && let Poll::Ready(Some(request)) = self.requests.poll_recv(cx)
+            {
                 progress = true;
                 self.request(request);
             }
             if let Err(reason) = self.take_posts(cx) {
                 return Poll::Ready(reason);
-            }
-            if self.connection.ready.iter().map(Frame::len).sum::<usize>() > self.max_bytes {
-                return Poll::Ready(CloseReason::Overflow);
             }
             if !progress {
                 // Only now: what one message causes is answered together.
@@ -114,6 +116,18 @@ impl Session {
         }
     }
 
+    /// Takes frames over, as long as there are not too many for a client that does not poll; then they wait in the
+    /// outbox, which has its limit.
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.ready_bytes > self.max_bytes {
+            return self.connection.poll_closed(cx).map(Err);
+        }
+        let before = self.connection.ready.len();
+        let taken = self.connection.poll_outbox(cx);
+        self.ready_bytes += self.connection.ready.range(before..).map(Frame::len).sum::<usize>();
+        taken
+    }
+
     fn request(&mut self, request: Request) {
         let now = Instant::now();
         let until = now + self.window;
@@ -121,6 +135,10 @@ impl Session {
             Request::Poll(answer) => {
                 self.last_poll = now;
                 self.polls.push_back(Waiting { until, answer });
+                if self.polls.len() > MAX_POLLS {
+                    // The oldest would not be served before its window is over.
+                    self.polls.pop_front().map(|poll| poll.answer.send(Polled::Nothing));
+                }
             }
             Request::Post(lines, answer) => self.posts.push_back((lines, Waiting { until, answer })),
         }
@@ -151,8 +169,9 @@ impl Session {
             && let Some(poll) = self.polls.pop_back()
         {
             let frames = self.connection.ready.drain(..).collect();
-            if let Err(Polled::Frames(frames)) = poll.answer.send(Polled::Frames(frames)) {
-                self.connection.ready.extend(frames);
+            match poll.answer.send(Polled::Frames(frames)) {
+                Err(Polled::Frames(frames)) => self.connection.ready.extend(frames),
+                Ok(()) | Err(Polled::Nothing) => self.ready_bytes = 0,
             }
         }
     }
@@ -191,3 +210,8 @@ impl Ended {
         self.connection.end(self.reason).await;
     }
 }
+
+/// How many POSTs a busy session holds; further ones wait outside.
+const MAX_POSTS: usize = 8;
+/// How many GETs wait at once; phoenix.js has one.
+const MAX_POLLS: usize = 8;
