@@ -13,27 +13,14 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::ops::logging::{self, Format};
-use crate::server::{OriginPattern, Origins};
+use crate::server::{Options, OriginPattern, Origins};
 
 /// The configuration of a `presenced` process.
-#[derive(Debug)]
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
-    /// Which pages may connect.
-    pub origins: Origins,
-    /// How long a client may be silent.
-    pub idle_timeout: Duration,
-    /// How many channels one connection may join.
-    pub max_channels: usize,
-    /// How many bytes may wait for a slow reader.
-    pub outbox_bytes: usize,
-    /// For how long the changes of a busy topic gather, at the most.
-    pub flush_window: Duration,
-    /// How long a long poll waits.
-    pub longpoll_window: Duration,
-    /// How long connections have to close.
-    pub shutdown_timeout: Duration,
+    /// What the server is to do with its clients.
+    pub server: Options,
     /// What is logged.
     pub log_filter: EnvFilter,
     /// In which form.
@@ -132,17 +119,20 @@ impl Config {
             "must be at least 100 milliseconds".into()
         });
 
-        let milliseconds = |ms: u64| Duration::from_millis(ms);
         let config = (|| {
-            Some(Config {
-                address: SocketAddr::new(ip?, port?),
+            let server = Options {
                 origins: origins?,
                 idle_timeout: idle_timeout?,
                 max_channels: max_channels?,
                 outbox_bytes: outbox_bytes?,
-                flush_window: milliseconds(flush_window?.into()),
-                longpoll_window: milliseconds(longpoll_window?.into()),
+                flush_window: Duration::from_millis(flush_window?.into()),
+                longpoll_window: Duration::from_millis(longpoll_window?.into()),
                 shutdown_timeout: shutdown_timeout?,
+                ..Options::default()
+            };
+            Some(Config {
+                address: SocketAddr::new(ip?, port?),
+                server,
                 log_filter: log_filter?,
                 log_format: log_format?,
             })

@@ -8,7 +8,7 @@ use anyhow::Context;
 use presenced::config::Config;
 use presenced::lightning::{self, Development, UserSocket, demo};
 use presenced::ops::logging;
-use presenced::server::{Options, Server, Stopped, pages};
+use presenced::server::{Server, Stopped, pages};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -40,19 +40,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     logging::start(config.log_filter, config.log_format);
 
     let people = Arc::new(Development);
-    let options = Options {
-        origins: config.origins,
-        idle_timeout: config.idle_timeout,
-        max_channels: config.max_channels,
-        outbox_bytes: config.outbox_bytes,
-        flush_window: config.flush_window,
-        longpoll_window: config.longpoll_window,
-        shutdown_timeout: config.shutdown_timeout,
-        ..Options::default()
-    };
     let demo = demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)).collect();
-    let server =
-        Server::new(UserSocket::new(people.clone()), lightning::router(people), options).pages(pages(demo));
+    let server = Server::new(UserSocket::new(people.clone()), lightning::router(people), config.server)
+        .pages(pages(demo));
 
     info!("for development: people are who they say they are; open http://{address}/");
     // Nobody may be listening to what is said here.
