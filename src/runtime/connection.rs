@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::callback::{Callback, Called, Joined};
 use super::connections::Registration;
 use super::node::Node;
-use super::outbox::{Item, Outbox};
+use super::outbox::Outbox;
 use crate::channel::context::Seat;
 use crate::channel::erased::{Accepted, AnyChannel, Topics};
 use crate::channel::node::{Asked, Mail, Peer as _};
@@ -167,13 +167,11 @@ impl Connection {
     /// # Errors
     /// The reason to end.
     pub(crate) fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let mut items = Vec::new();
-        std::task::ready!(self.outbox.poll_take(cx, ITEMS_AT_A_TIME, &mut items))?;
-        for item in items {
-            match item {
-                Item::Frame(frame) => self.ready.push_back(frame),
-                Item::Mail(mail) => self.deliver(mail.0, mail.1, cx),
-            }
+        let mut mail = Vec::new();
+        std::task::ready!(self.outbox.poll_take(cx, ITEMS_AT_A_TIME, &mut self.ready, &mut mail))?;
+        for addressed in mail {
+            let (id, mail) = *addressed;
+            self.deliver(id, mail, cx);
         }
         Poll::Ready(Ok(()))
     }

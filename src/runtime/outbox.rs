@@ -30,11 +30,13 @@ struct Queue {
 }
 
 /// One thing that waits.
-pub(crate) enum Item {
+enum Item {
     Frame(Frame),
-    /// Boxed, because frames are many and mail is rare.
-    Mail(Box<(OwnerId, Mail)>),
+    Mail(Addressed),
 }
+
+/// Mail, and whose it is. Boxed, because frames are many and mail is rare.
+pub(crate) type Addressed = Box<(OwnerId, Mail)>;
 
 impl Outbox {
     /// An empty line that closes the connection when something is put behind more than `limit` bytes.
@@ -50,8 +52,8 @@ impl Outbox {
         self.waker.wake();
     }
 
-    /// Takes up to `most` items into `into`; `Pending` when there is nothing to take, and the task is woken when
-    /// there is.
+    /// Takes up to `most` items, frames to the one side and mail to the other; `Pending` when there is nothing to
+    /// take, and the task is woken when there is.
     ///
     /// # Errors
     /// The reason to end, once somebody gave one.
@@ -59,13 +61,14 @@ impl Outbox {
         &self,
         cx: &mut Context<'_>,
         most: usize,
-        into: &mut Vec<Item>,
+        frames: &mut VecDeque<Frame>,
+        mail: &mut Vec<Addressed>,
     ) -> Poll<Result<(), CloseReason>> {
-        if let Poll::Ready(taken) = self.take(most, into) {
+        if let Poll::Ready(taken) = self.take(most, frames, mail) {
             return Poll::Ready(taken);
         }
         self.waker.register(cx.waker());
-        self.take(most, into)
+        self.take(most, frames, mail)
     }
 
     /// Whether somebody gave a reason to end, for a connection that can take nothing now; the task is woken when one
@@ -86,7 +89,12 @@ impl Outbox {
         items.into_iter().filter_map(frame).collect()
     }
 
-    fn take(&self, most: usize, into: &mut Vec<Item>) -> Poll<Result<(), CloseReason>> {
+    fn take(
+        &self,
+        most: usize,
+        frames: &mut VecDeque<Frame>,
+        mail: &mut Vec<Addressed>,
+    ) -> Poll<Result<(), CloseReason>> {
         let mut queue = self.queue.lock();
         if let Some(reason) = queue.close {
             return Poll::Ready(Err(reason));
@@ -94,13 +102,16 @@ impl Outbox {
         if queue.items.is_empty() {
             return Poll::Pending;
         }
-        let count = queue.items.len().min(most);
-        for item in queue.items.drain(..count) {
-            into.push(item);
+        let Queue { items, bytes, .. } = &mut *queue;
+        for item in items.drain(..most.min(items.len())) {
+            *bytes -= item.weight();
+            match item {
+                Item::Frame(frame) => frames.push_back(frame),
+                Item::Mail(addressed) => mail.push(addressed),
+            }
         }
-        queue.bytes -= into[into.len() - count..].iter().map(Item::weight).sum::<usize>();
-        if queue.items.is_empty() {
-            queue.items.shrink_to(KEPT_ITEMS);
+        if items.is_empty() {
+            items.shrink_to(KEPT_ITEMS);
         }
         Poll::Ready(Ok(()))
     }
@@ -167,9 +178,9 @@ mod tests {
     use super::*;
 
     fn frames(outbox: &Outbox) -> Poll<Result<usize, CloseReason>> {
-        let mut into = Vec::new();
+        let (mut frames, mut mail) = (VecDeque::new(), Vec::new());
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        outbox.poll_take(&mut cx, 64, &mut into).map_ok(|()| into.len())
+        outbox.poll_take(&mut cx, 64, &mut frames, &mut mail).map_ok(|()| frames.len())
     }
 
     #[test]
