@@ -4,10 +4,13 @@
 //! Not here: presence ([`crate::presence`], [`crate::hooks`]).
 //! Source: the docs of `presenced::channel`; contract Phoenix 1.8.12, `Phoenix.Channel` and `Phoenix.Socket`.
 
+mod backlog;
 mod broadcasts;
 mod connections;
 mod crashes;
 mod endings;
+mod order;
+mod own_messages;
 mod replies;
 mod waiting;
 
@@ -85,6 +88,9 @@ impl Channel for Lab {
             Some("panic") => panic!("asked to panic"),
             Some("fail") => return Err(JoinError::crash("asked to fail")),
             Some("push") => context.push("early", &Payload::empty())?,
+            Some("broadcast") => context.broadcast("early", Payload::empty()).await?,
+            Some("broadcast_from") => context.broadcast_from("early", Payload::empty()).await?,
+            Some("yield") => tokio::task::yield_now().await,
             Some("wait") => self.pass_gate().await,
             _ => {}
         }

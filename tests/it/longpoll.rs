@@ -4,6 +4,7 @@
 //! Source: contract Phoenix 1.8.12, §1.10.
 
 mod bodies;
+mod limits;
 mod poller;
 
 use std::time::{Duration, Instant};

@@ -60,6 +60,25 @@ async fn a_variable_that_cannot_be_read_ends_with_78() {
     assert!(ended.stderr.starts_with("presenced: PORT: 'abc': "), "{}", ended.stderr);
 }
 
+/// It is how a compose file says that a variable is not set.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_variable_is_as_good_as_none() {
+    let process = Process::start_with(&[], &KNOBS.map(|(_, variable)| (variable, ""))).await;
+    assert_eq!(process.address().ip(), Ipv4Addr::LOCALHOST);
+    let mut client = Client::connect(process.address(), Vsn::V2, "user_id=1").await;
+    client.heartbeat().await;
+    process.signal("TERM").await;
+    assert_eq!(client.closed().await, 1012);
+    drop(client);
+    let ended = process.ended().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("INFO"), "the log is as it is by default: {}", ended.stderr);
+
+    // A process that was given no port takes one that may be in use here: another variable stops it before.
+    let ended = run(&[], &[("PORT", ""), ("IDLE_TIMEOUT", "0")]).await;
+    assert_eq!(ended.stderr, "presenced: IDLE_TIMEOUT: must be at least 1 second\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_value_that_cannot_be_used_has_a_line_of_its_own() {
     let bad = [

@@ -2,13 +2,16 @@
 //!
 //! Source: contract Phoenix 1.8.12, §1.8; the architecture's "On shutdown nobody is sent leave diffs".
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use presenced::channel::Hooks;
 use presenced::server::{Options, Stopped};
 use presenced::wire::Vsn;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::support::process::Process;
 use crate::support::raw::{CLOSE, Raw, handshake, text};
@@ -120,6 +123,52 @@ async fn what_was_said_before_is_still_sent_before_the_close() {
     };
     let (stopped, close) = tokio::join!(server.stop(), seen);
     assert_eq!((stopped, &close[..]), (Stopped::Drained, &1012_u16.to_be_bytes()[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_is_given_up_and_the_others_are_told() {
+    const FRAME_BYTES: usize = 128 * 1024;
+    // Together more than the kernel keeps for the two ends of a connection.
+    const FRAMES: usize = 160;
+    let options = Options {
+        outbox_bytes: 2 * FRAMES * FRAME_BYTES,
+        shutdown_timeout: Duration::from_secs(8),
+        ..Options::default()
+    };
+    let server = Running::start(lobbies(), options).await;
+    let mut other = Client::connect(server.address(), Vsn::V2, "user=other").await;
+    other.enter("lobby:b").await;
+    let mut slow = Client::connect(server.address(), Vsn::V2, "user=slow").await;
+    slow.enter("present:a").await;
+    let filling = json!({"filling": "x".repeat(FRAME_BYTES)});
+    for _ in 0..FRAMES {
+        server.handle().broadcast("present:a", "flood", filling.clone().into()).await.expect("an object");
+    }
+    let told = async move { other.closed().await };
+    let (stopped, code) = tokio::join!(server.stop(), told);
+    assert_eq!((stopped, code), (Stopped::Drained, 1012), "a close waits for nobody's reading");
+    drop(slow);
+}
+
+/// The list that a channel waits for is behind a fetch that does not return; it waits for no longer than a fetch may
+/// take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_does_not_return_holds_it_up_for_no_longer_than_it_may_take() {
+    let (report, mut fetches) = mpsc::unbounded_channel();
+    let hooks = Hooks::new().fetch(move |_, _| {
+        // Nobody listens behind the first.
+        let _ = report.send(());
+        pending()
+    });
+    let server = Running::start(lobbies(), Options { hooks, ..Options::default() }).await;
+    let mut client = Client::connect(server.address(), Vsn::V2, "user=ada").await;
+    client.enter("present:a").await;
+    within("a fetch", fetches.recv()).await.expect("the server runs");
+    let since = Instant::now();
+    let closed = async move { client.closed().await };
+    let (stopped, code) = tokio::join!(server.stop(), closed);
+    assert_eq!((stopped, code), (Stopped::Drained, 1012));
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

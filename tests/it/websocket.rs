@@ -116,6 +116,31 @@ async fn five_megabytes_of_echoes_reach_a_client_that_reads_late() {
     written.await.expect("all of it was read");
 }
 
+/// Larger than what may wait: a single message always may.
+#[tokio::test(flavor = "multi_thread")]
+async fn nine_megabytes_reach_everybody_who_reads() {
+    let server = Running::start(lobbies(), Options::default()).await;
+    let filling = "x".repeat(9_000_000);
+    assert!(filling.len() > Options::default().outbox_bytes);
+    let mut members = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        let mut member = Client::connect(server.address(), Vsn::V2, &format!("user={name}")).await;
+        member.enter("lobby:a").await;
+        members.push(member);
+    }
+    let told = json!({"filling": filling});
+    server.handle().broadcast("lobby:a", "told", told.clone().into()).await.expect("an object");
+    let told = &told;
+    let heard = members.iter_mut().map(|member| async move {
+        let heard = member.expect("lobby:a", "told").await;
+        assert!(heard.payload == *told, "it came as it was sent");
+        let echoed = member.call("lobby:a", "echo", told.clone()).await;
+        assert!(echoed.response == *told, "the echo is what was said");
+        member.heartbeat().await;
+    });
+    futures::future::join_all(heard).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_is_answered_with_1000_where_its_code_is_a_clients_and_else_with_1002() {
     let server = Running::start(lobbies(), Options::default()).await;

@@ -7,16 +7,19 @@ use serde_json::json;
 use super::Bench;
 
 #[tokio::test]
-async fn a_join_that_panics_fails_or_pushes_has_crashed() {
+async fn a_join_that_panics_fails_or_sends_has_crashed() {
     let bench = Bench::new().await;
     let mut client = bench.member("ada", "lab:other").await;
-    for fault in ["panic", "fail", "push"] {
+    let mut bystander = bench.member("bob", "lab:1").await;
+    for fault in ["panic", "fail", "push", "broadcast", "broadcast_from"] {
         let reply = client.join("lab:1", json!({"do": fault})).await;
         assert_eq!((reply.status.as_str(), reply.response), ("error", json!({"reason": "join crashed"})));
         let reply = client.call("lab:1", "echo", json!({})).await;
         assert_eq!(reply.response, json!({"reason": "unmatched topic"}), "after a join that did {fault}");
     }
     assert_eq!(client.unasked(), [], "nothing can be pushed from a join");
+    assert_eq!(bystander.call("lab:1", "echo", json!({})).await.status, "ok");
+    assert_eq!(bystander.unasked(), [], "nothing can be broadcast from a join");
     assert_eq!(client.call("lab:other", "echo", json!({})).await.status, "ok");
 }
 

@@ -34,7 +34,12 @@ pub struct Ended {
 impl Process {
     /// Starts it on a free port with these further flags, and waits until it listens.
     pub async fn start(flags: &[&str]) -> Self {
-        let mut child = command(flags, &[]).args(["--port", "0"]).spawn().expect("the program starts");
+        Process::start_with(flags, &[]).await
+    }
+
+    /// The same with these variables.
+    pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(flags, variables).args(["--port", "0"]).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("stdout was asked to be piped");
         let mut stdout = BufReader::new(stdout).lines();
         let stderr = child.stderr.take().expect("stderr was asked to be piped");
