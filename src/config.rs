@@ -3,28 +3,41 @@
 //! A flag that cannot be read is clap's to report (exit code 2). A value that cannot be used, from a flag or the
 //! environment, is reported here, all of them at once (exit code 78).
 
-use std::fmt::Display;
+mod values;
+
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use tracing_subscriber::EnvFilter;
 
+use self::values::Values;
+use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
+use crate::lightning::{Login, PeopleFile};
 use crate::ops::logging::{self, Format};
-use crate::server::{Options, OriginPattern, Origins};
+use crate::server::{BadOrigin, Options, OriginPattern, Origins};
 
 /// The configuration of a `presenced` process.
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
+    /// Where people come from.
+    pub people: PeopleSource,
     /// What the server is to do with its clients.
     pub server: Options,
     /// What is logged.
     pub log_filter: EnvFilter,
     /// In which form.
     pub log_format: Format,
+}
+
+/// A people source, chosen by the configuration.
+pub enum PeopleSource {
+    /// People are who they say they are; the demo page is served.
+    Development,
+    /// A file names them.
+    File(PeopleFile),
 }
 
 /// Values that cannot be used, one line each.
@@ -44,10 +57,17 @@ struct Flags {
     /// The port to listen on; 0 takes any that is free
     #[arg(long, value_name = "PORT", env = "PORT", default_value = "4000")]
     port: String,
+    /// The file that names users, projects with their members' roles, and workflows; TOML, or JSON by its ending. It
+    /// is taken up anew when it changes [default: people are who they say they are, for development]
+    #[arg(long, value_name = "FILE", env = "PEOPLE")]
+    people: Option<PathBuf>,
     /// The pages that may connect, separated by commas: `https://example.org`, `//example.org` for any scheme,
-    /// `//*.example.org` with all sub-domains [default: pages of the host that the request names]
+    /// `//*.example.org` with all sub-domains [default: pages of the URL host]
     #[arg(long, value_name = "ORIGINS", env = "ORIGINS")]
     origins: Option<String>,
+    /// The host under which pages reach the server [default: the host that each request names]
+    #[arg(long, value_name = "HOST", env = "URL_HOST")]
+    url_host: Option<String>,
     /// How long a client may be silent, in seconds
     #[arg(long, value_name = "SECONDS", env = "IDLE_TIMEOUT", default_value = "60")]
     idle_timeout: String,
@@ -89,10 +109,12 @@ impl Config {
     /// The outer error is clap's: a flag of the command line that is not of its type.
     fn from_matches(matches: &ArgMatches) -> Result<Result<Self, BadConfig>, clap::Error> {
         let flags = Flags::from_arg_matches(matches)?;
-        let mut values = Values { matches, bad: BadConfig::default() };
+        let mut values = Values::new(matches);
         let ip = values.read::<IpAddr>("listen_address", &flags.listen_address)?;
         let port = values.read::<u16>("port", &flags.port)?;
-        let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), origins)?;
+        let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), |text| {
+            origins(text, flags.url_host.as_deref())
+        })?;
         let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
         let outbox_bytes = values.read::<usize>("outbox_bytes", &flags.outbox_bytes)?;
@@ -102,12 +124,34 @@ impl Config {
         let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
         let log_format = values.read_with("log_format", &flags.log_format, format)?;
 
-        values.require("listen_address", ip.is_none_or(|ip| ip.is_loopback()), || {
+        let secret = variable(SECRET_KEY_BASE);
+        let has_secret = secret.is_some();
+        let previous = variable(SECRET_KEY_BASE_PREVIOUS).unwrap_or_default();
+        let login = secret.map_or(Ok(Login::Claimed), |secret| keys(&secret, &previous).map(Login::Token));
+        let login = login.map_err(|error| values.note_variable(SECRET_KEY_BASE, &error.to_string())).ok();
+        if has_secret && flags.people.is_none() {
+            values.note_variable(
+                SECRET_KEY_BASE,
+                "tokens name users, and nothing says who they are; give --people",
+            );
+        }
+        values.require("listen_address", has_secret || ip.is_none_or(|ip| ip.is_loopback()), || {
             format!(
-                "{} is not loopback; people who are who they say they are must stay on this machine",
+                "{} is not loopback; people who are who they say they are must stay on this machine (tokens need \
+                 {SECRET_KEY_BASE})",
                 flags.listen_address
             )
         });
+        let people = match flags.people.filter(|path| !path.as_os_str().is_empty()) {
+            None => Some(PeopleSource::Development),
+            Some(path) => login.and_then(|login| match PeopleFile::open(path, login) {
+                Ok(file) => Some(PeopleSource::File(file)),
+                Err(error) => {
+                    values.note("people", &error.to_string());
+                    None
+                }
+            }),
+        };
         values.require("idle_timeout", idle_timeout != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
@@ -122,6 +166,7 @@ impl Config {
         let config = (|| {
             let server = Options {
                 origins: origins?,
+                auth_token: true,
                 idle_timeout: idle_timeout?,
                 max_channels: max_channels?,
                 outbox_bytes: outbox_bytes?,
@@ -132,85 +177,21 @@ impl Config {
             };
             Some(Config {
                 address: SocketAddr::new(ip?, port?),
+                people: people?,
                 server,
                 log_filter: log_filter?,
                 log_format: log_format?,
             })
         })();
-        Ok(config.filter(|_| values.bad.0.is_empty()).ok_or(values.bad))
+        let bad = values.into_bad();
+        Ok(config.filter(|_| bad.0.is_empty()).ok_or(bad))
     }
 }
 
-/// Reads values, and collects what is wrong with them.
-struct Values<'a> {
-    matches: &'a ArgMatches,
-    bad: BadConfig,
-}
-
-impl Values<'_> {
-    fn read<T: FromStr<Err: Display>>(&mut self, id: &str, text: &str) -> Result<Option<T>, clap::Error> {
-        self.read_with(id, text, T::from_str)
-    }
-
-    fn seconds(&mut self, id: &str, text: &str) -> Result<Option<Duration>, clap::Error> {
-        Ok(self.read::<u32>(id, text)?.map(|seconds| Duration::from_secs(seconds.into())))
-    }
-
-    /// A flag that is not of its type is an error at once; a variable is noted.
-    fn read_with<T, E: Display>(
-        &mut self,
-        id: &str,
-        text: &str,
-        read: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, clap::Error> {
-        let text = if text.is_empty() { &default_value(id) } else { text };
-        match read(text) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if self.matches.value_source(id) == Some(ValueSource::CommandLine) => {
-                let message = format!("invalid value '{text}' for '{}': {error}", flag(id));
-                Err(Flags::command().error(clap::error::ErrorKind::ValueValidation, message))
-            }
-            Err(error) => {
-                self.note(id, &format!("'{text}': {error}"));
-                Ok(None)
-            }
-        }
-    }
-
-    fn require(&mut self, id: &str, holds: bool, why: impl FnOnce() -> String) {
-        if !holds {
-            self.note(id, &why());
-        }
-    }
-
-    fn note(&mut self, id: &str, what: &str) {
-        let name = match self.matches.value_source(id) {
-            Some(ValueSource::EnvVariable) => variable(id),
-            _ => flag(id),
-        };
-        self.bad.0.push(format!("{name}: {what}"));
-    }
-}
-
-/// An empty variable is as good as none: it is how a compose file says so.
-fn default_value(id: &str) -> String {
-    let command = Flags::command();
-    let argument = command.get_arguments().find(|argument| argument.get_id() == id);
-    let default = argument.and_then(|argument| argument.get_default_values().first().cloned());
-    default.and_then(|default| default.to_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn flag(id: &str) -> String {
-    format!("--{}", id.replace('_', "-"))
-}
-
-fn variable(id: &str) -> String {
-    id.to_ascii_uppercase()
-}
-
-fn origins(text: &str) -> Result<Origins, crate::server::BadOrigin> {
+fn origins(text: &str, url_host: Option<&str>) -> Result<Origins, BadOrigin> {
     if text.is_empty() {
-        return Ok(Origins::RequestHost);
+        let host = url_host.filter(|host| !host.is_empty());
+        return Ok(host.map_or(Origins::RequestHost, |host| Origins::Host(host.to_owned())));
     }
     text.split(',')
         .map(|origin| OriginPattern::parse(origin.trim()))
@@ -226,12 +207,29 @@ fn format(text: &str) -> Result<Format, &'static str> {
     }
 }
 
+/// The keys of user tokens: the present secret makes them, the previous ones are still good to verify.
+fn keys(current: &str, previous: &str) -> Result<Keys, SecretTooShort> {
+    let previous = previous.split_whitespace().map(SecretKeyBase::new);
+    Ok(Keys::new(&SecretKeyBase::new(current)?, &previous.collect::<Result<Vec<_>, _>>()?, Login::SALT))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Lightning's name for it. It has no flag, because flags are for everybody on the machine to read.
+const SECRET_KEY_BASE: &str = "SECRET_KEY_BASE";
+const SECRET_KEY_BASE_PREVIOUS: &str = "SECRET_KEY_BASE_PREVIOUS";
 /// Below this a single long message could not be sent.
 const MIN_OUTBOX_BYTES: usize = 65_536;
 
 const AFTER_HELP: &str = "\
 A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or
-workflow:presence:<id>. It says who it is with the parameter user_id, and optionally first_name, last_name and email;
-without user_id it is a guest. The page at / shows it.
+workflow:presence:<id>.
+
+Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and optionally first_name,
+last_name and email; without user_id it is a guest. The page at / shows it. With SECRET_KEY_BASE it brings a Phoenix.Token
+of its user id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the
+secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
 
 Exit codes: 0 stopped by a signal, 1 cannot listen, 2 unusable arguments, 78 unusable configuration.";

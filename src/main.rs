@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use presenced::config::Config;
-use presenced::lightning::{self, Development, UserSocket, demo};
+use presenced::config::{Config, PeopleSource};
+use presenced::lightning::{self, Development, People, UserSocket, demo};
 use presenced::ops::logging;
-use presenced::server::{Server, Stopped, pages};
+use presenced::server::{self, Server, Stopped};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -39,12 +39,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     logging::start(config.log_filter, config.log_format);
 
-    let people = Arc::new(Development);
-    let demo = demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)).collect();
+    let mut pages = Vec::new();
+    let people: Arc<dyn People> = match config.people {
+        PeopleSource::Development => {
+            pages.extend(demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)));
+            info!("for development: people are who they say they are; open http://{address}/");
+            Arc::new(Development)
+        }
+        PeopleSource::File(file) => {
+            let file = Arc::new(file);
+            let watched = file.clone();
+            tokio::spawn(async move { watched.watch().await });
+            info!(%address, "people come from a file");
+            file
+        }
+    };
     let server = Server::new(UserSocket::new(people.clone()), lightning::router(people), config.server)
-        .pages(pages(demo));
+        .pages(server::pages(pages));
 
-    info!("for development: people are who they say they are; open http://{address}/");
     // Nobody may be listening to what is said here.
     let _ = writeln!(std::io::stdout(), "listening on {address}");
     let stopped = server

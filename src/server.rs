@@ -3,10 +3,12 @@
 //! Warp's filters choose the route and answer HTTP; each connection is accepted and served here, so that a socket
 //! can be taken over with small buffers and every task is known when the server stops.
 
+mod admission;
 mod longpoll;
 mod origin;
 mod pages;
 mod request;
+mod subprotocol;
 mod websocket;
 
 use std::convert::Infallible;
@@ -28,6 +30,7 @@ use tracing::{debug, info, warn};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 
+use self::admission::Admission;
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
 use self::request::{Peer, request, request_with_body};
@@ -50,6 +53,9 @@ pub struct Options {
     pub mount: String,
     /// Which pages may connect.
     pub origins: Origins,
+    /// Whether the `authToken` of phoenix.js 1.8 is looked for, among the WebSocket subprotocols and in the header
+    /// `x-phoenix-authtoken` of long poll (`auth_token: true` in Phoenix).
+    pub auth_token: bool,
     /// What the application adds to presence.
     pub hooks: Hooks,
     /// How long a client may be silent.
@@ -140,9 +146,10 @@ impl Server {
 
     fn routes(&self) -> BoxedFilter<(Response<String>,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
-        let origins = Arc::new(self.options.origins.clone());
+        let Options { origins, auth_token, .. } = self.options.clone();
+        let admission = Arc::new(Admission { origins, auth_token });
         let mount = mount(&self.options.mount);
-        let (hub, allowed) = (self.hub.clone(), origins.clone());
+        let (hub, allowed) = (self.hub.clone(), admission.clone());
         let websocket = mount
             .clone()
             .and(warp::path!("websocket"))
@@ -152,7 +159,7 @@ impl Server {
         let longpoll = mount
             .and(warp::path!("longpoll"))
             .and(request_with_body())
-            .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), origins.clone(), request));
+            .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), admission.clone(), request));
         websocket.or(longpoll).unify().or(self.pages.clone()).unify().boxed()
     }
 }
@@ -162,6 +169,7 @@ impl Default for Options {
         Options {
             mount: "/socket".into(),
             origins: Origins::default(),
+            auth_token: false,
             hooks: Hooks::new(),
             idle_timeout: Duration::from_secs(60),
             max_channels: 100,

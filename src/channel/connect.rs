@@ -37,6 +37,8 @@ pub struct ConnectInfo {
     pub params: Params,
     /// The headers of the request that opens the connection.
     pub headers: HeaderMap,
+    /// The `authToken` of phoenix.js 1.8, where the server looks for one and the client brought one.
+    pub auth_token: Option<String>,
     /// The other end, where the transport knows it.
     pub peer: Option<SocketAddr>,
     /// How the client talks.

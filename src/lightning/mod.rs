@@ -7,7 +7,9 @@
 mod canvas;
 pub mod demo;
 mod development;
+mod login;
 mod people;
+mod people_file;
 mod presence;
 mod room;
 mod summary;
@@ -17,7 +19,9 @@ mod user_socket;
 
 pub use canvas::Canvas;
 pub use development::Development;
+pub use login::Login;
 pub use people::{Access, Answer, People, Project, Unavailable, Workflow};
+pub use people_file::{BrokenFile, Directory, Notation, PeopleFile, PeopleFileError};
 pub use presence::WorkflowPresence;
 pub use room::{NoRoom, Room, View};
 pub use summary::{PresencesSummary, SummaryParams, build_presences_summary};

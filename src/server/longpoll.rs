@@ -11,9 +11,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tracing::debug;
 
-use super::origin::Origins;
-use super::request::{Peer, Request};
-use super::websocket::{empty, negotiate};
+use super::admission::{Admission, connect_info, negotiate};
+use super::request::Request;
+use super::websocket::empty;
 use crate::channel::{ConnectInfo, Params, Transport};
 use crate::runtime::hub::Hub;
 use crate::runtime::longpoll::{Found, Gone, Line, LongPoll, Polled};
@@ -23,16 +23,16 @@ use crate::wire::Frame;
 pub(super) async fn answer(
     hub: Arc<Hub>,
     longpoll: Arc<LongPoll>,
-    origins: Arc<Origins>,
+    admission: Arc<Admission>,
     mut request: Request,
 ) -> Response<String> {
     let Ok(params) = Params::decode(&request.query) else { return empty(StatusCode::BAD_REQUEST) };
-    let mut response = if !origins.allow(&request.headers) {
+    let mut response = if !admission.origins.allow(&request.headers) {
         protocol(json!({"status": 403}))
     } else if request.method == Method::OPTIONS {
         preflight(&request.headers)
     } else if request.method == Method::GET {
-        get(&hub, &longpoll, &request, params).await
+        get(&hub, &longpoll, &admission, &request, params).await
     } else if request.method == Method::POST {
         post(&longpoll, &mut request, &params).await
     } else {
@@ -56,7 +56,13 @@ fn preflight(headers: &HeaderMap) -> Response<String> {
 }
 
 /// Receives what there is, waiting for it where there is nothing; opens a session where there is none.
-async fn get(hub: &Hub, longpoll: &LongPoll, request: &Request, params: Params) -> Response<String> {
+async fn get(
+    hub: &Hub,
+    longpoll: &LongPoll,
+    admission: &Admission,
+    request: &Request,
+    params: Params,
+) -> Response<String> {
     if let Some((token, session)) = live_session(longpoll, &request.headers, &params)
         && let Ok(polled) = session.poll().await
     {
@@ -68,20 +74,15 @@ async fn get(hub: &Hub, longpoll: &LongPoll, request: &Request, params: Params) 
             Polled::Nothing => protocol(json!({"status": 204, "token": token, "messages": []})),
         };
     }
-    match open(hub, longpoll, request, params).await {
+    let auth_token = admission.token_header(&request.headers);
+    match open(hub, longpoll, connect_info(request, params, auth_token, Transport::LongPoll)).await {
         Some(token) => protocol(json!({"status": 410, "token": token, "messages": []})),
         None => protocol(json!({"status": 403})),
     }
 }
 
-async fn open(hub: &Hub, longpoll: &LongPoll, request: &Request, params: Params) -> Option<String> {
-    let vsn = negotiate(&params)?;
-    let info = ConnectInfo {
-        params,
-        headers: request.headers.clone(),
-        peer: request.peer.map(|Peer(address)| address),
-        transport: Transport::LongPoll,
-    };
+async fn open(hub: &Hub, longpoll: &LongPoll, info: ConnectInfo) -> Option<String> {
+    let vsn = negotiate(&info.params)?;
     let accepted = hub.connect(&info).await.ok()?;
     Some(longpoll.open(vsn, accepted))
 }

@@ -13,6 +13,8 @@ pub enum Origins {
     /// Pages of the host that the request itself names; scheme and port do not count.
     #[default]
     RequestHost,
+    /// Pages of this host; scheme and port do not count (Phoenix's `true`).
+    Host(String),
     /// Pages that one of these patterns matches.
     List(Vec<OriginPattern>),
 }
@@ -48,6 +50,7 @@ impl Origins {
                 let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
                 host.is_some_and(|host| split_port(host).0 == origin.host)
             }
+            Origins::Host(host) => *host == origin.host,
             Origins::List(patterns) => patterns.iter().any(|pattern| pattern.matches(&origin)),
         }
     }
@@ -158,6 +161,14 @@ mod tests {
             [("https://here.example", true), ("http://here.example:1", true), ("http://there.example", false)]
         {
             assert_eq!(allows(&Origins::RequestHost, origin), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_configured_host_is_allowed_and_the_requests_own_is_not() {
+        let origins = Origins::Host("app.example".into());
+        for (origin, allowed) in [("https://app.example:9999", true), ("http://here.example", false)] {
+            assert_eq!(allows(&origins, origin), allowed, "{origin}");
         }
     }
 

@@ -11,21 +11,21 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::origin::Origins;
+use super::admission::{Admission, connect_info, negotiate};
 use super::request::{Peer, Request};
 use crate::channel::erased::Accepted;
-use crate::channel::{ConnectInfo, Params, Transport};
+use crate::channel::{Params, Transport};
 use crate::runtime::hub::Hub;
 use crate::runtime::socket::Socket;
 use crate::wire::{Vsn, websocket};
 
 /// Answers a request for the WebSocket route, and starts the connection where it is one.
-pub(super) async fn answer(hub: Arc<Hub>, origins: Arc<Origins>, request: Request) -> Response<String> {
-    let (vsn, accepted) = match admit(&hub, &origins, &request).await {
+pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Request) -> Response<String> {
+    let (vsn, accepted, subprotocol) = match admit(&hub, &admission, &request).await {
         Ok(admitted) => admitted,
         Err(status) => return empty(status),
     };
-    match handshake(&request.headers, request.upgrade) {
+    match handshake(&request.headers, subprotocol, request.upgrade) {
         Ok((response, upgrade)) => {
             let tasks = hub.tasks.clone();
             let peer = request.peer.map(|Peer(address)| address);
@@ -41,36 +41,29 @@ pub(super) async fn answer(hub: Arc<Hub>, origins: Arc<Origins>, request: Reques
 }
 
 /// The checks before the upgrade: the first that fails gives the status.
-async fn admit(hub: &Hub, origins: &Origins, request: &Request) -> Result<(Vsn, Accepted), StatusCode> {
+async fn admit(
+    hub: &Hub,
+    admission: &Admission,
+    request: &Request,
+) -> Result<(Vsn, Accepted, Option<&'static str>), StatusCode> {
     if request.method != Method::GET {
         return Err(StatusCode::BAD_REQUEST);
     }
     let params = Params::decode(&request.query).map_err(|_| StatusCode::BAD_REQUEST)?;
-    if !origins.allow(&request.headers) {
+    if !admission.origins.allow(&request.headers) {
         return Err(StatusCode::FORBIDDEN);
     }
+    let subprotocol = admission.subprotocol(&request.headers).ok_or(StatusCode::FORBIDDEN)?;
     let vsn = negotiate(&params).ok_or(StatusCode::FORBIDDEN)?;
-    let info = ConnectInfo {
-        params,
-        headers: request.headers.clone(),
-        peer: request.peer.map(|Peer(address)| address),
-        transport: Transport::WebSocket,
-    };
+    let info = connect_info(request, params, subprotocol.auth_token, Transport::WebSocket);
     let accepted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
-    Ok((vsn, accepted))
-}
-
-/// The serializer for the `vsn` parameter, which has to be a text.
-pub(super) fn negotiate(params: &Params) -> Option<Vsn> {
-    match params.value("vsn") {
-        None => Vsn::negotiate(None),
-        Some(vsn) => Vsn::negotiate(Some(vsn.as_str()?)),
-    }
+    Ok((vsn, accepted, subprotocol.answer))
 }
 
 /// The 101 answer, or what the request lacks.
 fn handshake(
     headers: &HeaderMap,
+    subprotocol: Option<&'static str>,
     upgrade: Option<OnUpgrade>,
 ) -> Result<(Response<String>, OnUpgrade), String> {
     must_contain(headers, &header::CONNECTION, "upgrade")?;
@@ -89,6 +82,9 @@ fn handshake(
     answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(spoken) = subprotocol {
+        answer.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(spoken));
+    }
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=0, private, must-revalidate"));
     Ok((response, upgrade))
 }

@@ -9,6 +9,7 @@ mod lightning;
 mod log;
 mod longpoll;
 mod malformed;
+mod people_file;
 mod presence;
 mod process;
 mod replay;

@@ -1,0 +1,188 @@
+//! People out of a file, with tokens and without.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use presenced::lightning::token::{Data, Keys, MaxAge, SecretKeyBase};
+use presenced::lightning::{Login, PeopleFile, UserSocket, router};
+use presenced::server::{Options, Server};
+use presenced::wire::Vsn;
+use serde_json::json;
+
+use crate::support::http::request;
+use crate::support::process::{self, Process};
+use crate::support::{Client, Running};
+
+const SECRET: &str = "a secret of the tests, which is long enough to be one";
+const PREVIOUS: &str = "the-secret-before-that-one-which-is-long-enough-as-well";
+
+const PEOPLE: &str = r#"
+[[users]]
+id = "ada"
+first_name = "Ada"
+last_name = "Lovelace"
+email = "ada@example.org"
+
+[[users]]
+id = "vic"
+
+[[users]]
+id = "eve"
+disabled = true
+
+[[projects]]
+id = "p1"
+members = { ada = "editor", vic = "viewer" }
+workflows = [{ id = "w1", snapshots = [3] }]
+
+[[projects]]
+id = "p2"
+workflows = [{ id = "w2" }]
+"#;
+
+/// A file of its own for each test, gone with it.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(name: &str, text: &str) -> Self {
+        let file = TestFile(std::env::temp_dir().join(format!("presenced-{}-{name}", std::process::id())));
+        file.write(text);
+        file
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).expect("the temporary folder takes files");
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("the path is text")
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        // Somebody else may have cleaned up.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn keys(secret: &str) -> Keys {
+    Keys::new(&SecretKeyBase::new(secret).expect("long enough"), &[], Login::SALT)
+}
+
+fn token(secret: &str, user: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    keys(secret).sign(
+        &Data::text(user),
+        i64::try_from(now).expect("before the year 292278994"),
+        MaxAge::DEFAULT,
+    )
+}
+
+async fn server(file: &TestFile) -> (Running, Arc<PeopleFile>) {
+    let people = Arc::new(PeopleFile::open(file.path(), Login::Claimed).expect("the file is in order"));
+    let server = Server::new(UserSocket::new(people.clone()), router(people.clone()), Options::default());
+    (Running::serve(server).await, people)
+}
+
+/// What a WebSocket's request without the headers of an upgrade is answered with: 400 says that all else is well.
+async fn status(server: SocketAddr, query: &str) -> u16 {
+    let path = format!("/socket/websocket?vsn=2.0.0{query}");
+    request(server, "GET", &path, &[], "").await.status
+}
+
+#[tokio::test]
+async fn members_join_as_their_role_allows() {
+    let file = TestFile::new("roles.toml", PEOPLE);
+    let (running, _) = server(&file).await;
+    let edit = |project: &str| json!({"project_id": project, "action": "edit"});
+    let new = json!({"project_id": "p1", "action": "new"});
+    let mut ada = Client::connect(running.address(), Vsn::V2, "user_id=ada").await;
+    let mut vic = Client::connect(running.address(), Vsn::V2, "user_id=vic").await;
+
+    assert_eq!(ada.join("workflow:collaborate:w1", edit("p1")).await.status, "ok");
+    assert_eq!(ada.join("workflow:collaborate:w1:v3", edit("p1")).await.status, "ok");
+    assert_eq!(ada.join("workflow:collaborate:unsaved", new.clone()).await.status, "ok");
+    assert_eq!(vic.join("workflow:collaborate:w1", edit("p1")).await.status, "ok");
+    assert_eq!(vic.join("workflow:presence:w1", json!({})).await.status, "ok");
+    for (topic, payload, reason) in [
+        ("workflow:collaborate:unsaved", new, "unauthorized"),
+        ("workflow:collaborate:w2", edit("p2"), "unauthorized"),
+        ("workflow:presence:w2", json!({}), "unauthorized"),
+        ("workflow:collaborate:w1", edit("p3"), "project not found"),
+        ("workflow:collaborate:w1", edit("p2"), "workflow does not belong to specified project"),
+        ("workflow:collaborate:w1:v4", edit("p1"), "snapshot version 4 not found"),
+    ] {
+        let refused = vic.join(topic, payload).await;
+        assert_eq!(refused.response, json!({"reason": reason}), "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken_up_and_a_broken_one_is_not() {
+    let file = TestFile::new("changed.toml", PEOPLE);
+    let (running, people) = server(&file).await;
+    let join = || json!({"project_id": "p2", "action": "edit"});
+    let mut ada = Client::connect(running.address(), Vsn::V2, "user_id=ada").await;
+    assert_eq!(ada.join("workflow:collaborate:w2", join()).await.status, "error");
+
+    file.write(&PEOPLE.replace("id = \"p2\"", "id = \"p2\"\nmembers = { ada = \"owner\" }"));
+    people.look();
+    assert_eq!(ada.join("workflow:collaborate:w2", join()).await.status, "ok");
+
+    file.write("[[users]]\nid = 1");
+    people.look();
+    assert_eq!(ada.join("workflow:collaborate:w2", join()).await.status, "ok");
+}
+
+#[tokio::test]
+async fn with_a_secret_only_a_good_token_of_a_known_user_lets_in() {
+    let file = TestFile::new("tokens.toml", PEOPLE);
+    let variables =
+        [("SECRET_KEY_BASE", SECRET), ("SECRET_KEY_BASE_PREVIOUS", PREVIOUS), ("LISTEN_ADDRESS", "0.0.0.0")];
+    let process = Process::start_with(&["--people", file.path()], &variables).await;
+    let server = SocketAddr::from(([127, 0, 0, 1], process.address().port()));
+    for (user, secret, expected) in [
+        ("ada", SECRET, 400),
+        ("ada", PREVIOUS, 400),
+        ("ada", "another secret, which nobody but an attacker knows", 403),
+        ("eve", SECRET, 403),
+        ("nobody", SECRET, 403),
+    ] {
+        let query = format!("&token={}", token(secret, user));
+        assert_eq!(status(server, &query).await, expected, "{user} {secret}");
+    }
+    assert_eq!(status(server, "&user_id=ada").await, 403);
+    assert_eq!(status(server, "").await, 403);
+
+    let path = format!("user_id=vic&token={}", token(SECRET, "ada"));
+    let mut ada = Client::connect(server, Vsn::V2, &path).await;
+    ada.join("workflow:presence:w1", json!({})).await;
+    let state = ada.expect("workflow:presence:w1", "presence_state").await;
+    assert_eq!(state.payload["ada"]["metas"][0]["user"]["email"], "ada@example.org");
+    assert_eq!(request(server, "GET", "/", &[], "").await.status, 404, "the demo is for development");
+}
+
+#[tokio::test]
+async fn a_file_that_is_broken_at_the_start_ends_with_78_and_its_line() {
+    let file = TestFile::new("broken.toml", "[[users]]\nid = \"a\"\nnmae = \"A\"");
+    let ended = process::run(&["--people", file.path()], &[]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("line 3: unknown field `nmae`"), "{ended:?}");
+
+    let ended = process::run(&["--people", "/nowhere/people.toml"], &[]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_secret_without_people_or_too_short_ends_with_78_and_is_not_printed() {
+    let file = TestFile::new("secret.toml", PEOPLE);
+    let short = "too short";
+    for (flags, secret) in [(vec![], SECRET), (vec!["--people", file.path()], short)] {
+        let ended = process::run(&flags, &[("SECRET_KEY_BASE", secret)]).await;
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        assert!(ended.stderr.contains("SECRET_KEY_BASE: ") && !ended.stderr.contains(secret), "{ended:?}");
+    }
+}
