@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::values::Values;
@@ -17,6 +17,7 @@ use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
 use crate::lightning::{Login, PeopleFile};
 use crate::ops::logging::{self, Format};
 use crate::server::{BadOrigin, Options, OriginPattern, Origins};
+use crate::token_command::TokenCommand;
 
 /// The configuration of a `presenced` process.
 pub struct Config {
@@ -51,6 +52,8 @@ pub struct BadConfig(pub Vec<String>);
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 struct Flags {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The address to listen on
     #[arg(long, value_name = "IP", env = "LISTEN_ADDRESS", default_value = "127.0.0.1")]
     listen_address: String,
@@ -95,7 +98,25 @@ struct Flags {
     log_format: String,
 }
 
-impl Config {
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make and read user tokens, with the secrets in SECRET_KEY_BASE and SECRET_KEY_BASE_PREVIOUS
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// What a process is asked to do.
+pub enum Invocation {
+    /// To serve.
+    Serve(Box<Config>),
+    /// To make or read a token, with these keys.
+    Token(TokenCommand, Keys),
+}
+
+impl Invocation {
     /// Reads the command line and the environment. Ends the process with clap's message and code where the command
     /// line cannot be read, and after `--help` and `--version`.
     ///
@@ -103,12 +124,28 @@ impl Config {
     /// [`BadConfig`] has a line for every value that cannot be used.
     pub fn from_process() -> Result<Self, BadConfig> {
         let matches = Flags::command().get_matches();
-        Config::from_matches(&matches).unwrap_or_else(|error| error.exit())
+        let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        match flags.command {
+            Some(Command::Token { command }) => token_keys().map(|keys| Invocation::Token(command, keys)),
+            None => {
+                let config = Config::from_flags(flags, &matches).unwrap_or_else(|error| error.exit());
+                config.map(|config| Invocation::Serve(Box::new(config)))
+            }
+        }
     }
+}
 
+/// The keys that `presenced token` works with.
+fn token_keys() -> Result<Keys, BadConfig> {
+    let bad = |what: &str| BadConfig(vec![format!("{SECRET_KEY_BASE}: {what}")]);
+    let secret = variable(SECRET_KEY_BASE).ok_or_else(|| bad("must be set to make or read tokens"))?;
+    let previous = variable(SECRET_KEY_BASE_PREVIOUS).unwrap_or_default();
+    keys(&secret, &previous).map_err(|error| bad(&error.to_string()))
+}
+
+impl Config {
     /// The outer error is clap's: a flag of the command line that is not of its type.
-    fn from_matches(matches: &ArgMatches) -> Result<Result<Self, BadConfig>, clap::Error> {
-        let flags = Flags::from_arg_matches(matches)?;
+    fn from_flags(flags: Flags, matches: &ArgMatches) -> Result<Result<Self, BadConfig>, clap::Error> {
         let mut values = Values::new(matches);
         let ip = values.read::<IpAddr>("listen_address", &flags.listen_address)?;
         let port = values.read::<u16>("port", &flags.port)?;

@@ -26,6 +26,7 @@ pub mod config;
 pub mod lightning;
 pub mod ops;
 pub mod server;
+pub mod token_command;
 
 /// The README's example is compiled with the documentation's.
 #[cfg(doctest)]

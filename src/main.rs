@@ -5,17 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use presenced::config::{Config, PeopleSource};
+use presenced::config::{Config, Invocation, PeopleSource};
 use presenced::lightning::{self, Development, People, UserSocket, demo};
 use presenced::ops::logging;
 use presenced::server::{self, Server, Stopped};
+use presenced::token_command::BadToken;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
-    let config = match Config::from_process() {
-        Ok(config) => config,
+    let config = match Invocation::from_process() {
+        Ok(Invocation::Serve(config)) => *config,
+        Ok(Invocation::Token(command, keys)) => return print(command.run(&keys)),
         Err(bad) => {
             bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
             return ExitCode::from(EX_CONFIG);
@@ -26,6 +28,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("presenced: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line for standard output, or why there is none.
+fn print(line: Result<String, BadToken>) -> ExitCode {
+    match line.map(|line| writeln!(std::io::stdout(), "{line}")) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("presenced: {error}");
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::token::{Data, Keys, MaxAge};
+use super::token::{Data, Keys, MaxAge, TokenError};
 use crate::channel::ConnectInfo;
 
 /// What counts as a proof of who one is.
@@ -22,23 +22,28 @@ impl Login {
     /// For how long Lightning takes a user token: two weeks.
     pub const MAX_AGE: MaxAge = MaxAge::seconds(1_209_600);
 
+    /// Opens a user token of either kind at `now_ms` (Unix time in milliseconds).
+    ///
+    /// # Errors
+    /// [`TokenError`]; an encrypted token that has expired says so.
+    pub fn open(keys: &Keys, token: &str, now_ms: i64) -> Result<Data, TokenError> {
+        match keys.decrypt(token, Some(Login::MAX_AGE), now_ms) {
+            Err(TokenError::Invalid) => keys.verify(token, Some(Login::MAX_AGE), now_ms),
+            opened => opened,
+        }
+    }
+
     /// The id of the user that a connection proves to be of.
     pub fn user_id(&self, info: &ConnectInfo) -> Option<String> {
         match self {
             Login::Claimed => info.params.get("user_id").map(str::to_owned),
             Login::Token(keys) => {
                 let token = info.auth_token.as_deref().or_else(|| info.params.get("token"));
-                let data = open(keys, token?, now_ms())?;
+                let data = Login::open(keys, token?, now_ms()).ok()?;
                 data.as_str().map(str::to_owned)
             }
         }
     }
-}
-
-/// The two kinds are told apart by their form; one that is neither is opened by neither.
-fn open(keys: &Keys, token: &str, now_ms: i64) -> Option<Data> {
-    let encrypted = keys.decrypt(token, Some(Login::MAX_AGE), now_ms);
-    encrypted.or_else(|_| keys.verify(token, Some(Login::MAX_AGE), now_ms)).ok()
 }
 
 fn now_ms() -> i64 {

@@ -1,6 +1,6 @@
 // A server under test: one child process that listens on a port of 127.0.0.1.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,11 +16,24 @@ export function startPresenced(port = 0) {
   return Server.start("presenced", port);
 }
 
+/** The product with these people, written in a file, and this secret for their tokens. */
+export function startWithPeople(file, secret) {
+  return Server.start("presenced", 0, ["--people", file], { SECRET_KEY_BASE: secret });
+}
+
+/** A user token of the product's own making. */
+export function makeToken(secret, userId, ...flags) {
+  const env = { ...environment(), SECRET_KEY_BASE: secret };
+  const path = join(targetDirectory(), "debug", "presenced");
+  return execFileSync(path, ["token", "make", ...flags, userId], { env, encoding: "utf8" }).trim();
+}
+
 class Server {
   /** Resolves when the server listens; rejects with what it wrote if it ends first. */
-  static async start(binary, port) {
+  static async start(binary, port, flags = [], variables = {}) {
     const path = join(targetDirectory(), "debug", binary);
-    const child = spawn(path, ["--port", String(port)], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...environment(), ...variables };
+    const child = spawn(path, ["--port", String(port), ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
     const server = new Server(child);
     server.port = await server.#listening(path);
     return server;
