@@ -9,14 +9,15 @@ mod people;
 mod room;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 use http::Response;
 use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Params, Refusal, Router};
-use presenced::lightning::token::{Keys, MaxAge, SecretKeyBase};
-use presenced::lightning::{Canvas, User};
+use presenced::lightning::clock::now_ms;
+use presenced::lightning::token::{Keys, SecretKeyBase};
+use presenced::lightning::{Canvas, Login, User};
 use presenced::server::{Options, OriginPattern, Origins, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,9 +59,7 @@ impl Connect for UserSocket {
 impl UserSocket {
     /// The user id in an encrypted token.
     fn bearer(&self, params: &Params) -> Option<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        let now_ms = i64::try_from(now.as_millis()).ok()?;
-        let data = self.keys.decrypt(params.get("token"), Some(MAX_AGE), now_ms).ok()?;
+        let data = self.keys.decrypt(params.get("token"), Some(Login::MAX_AGE), now_ms()).ok()?;
         data.as_str().map(str::to_owned)
     }
 }
@@ -79,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let router = Router::new()
         .channel("room:*", |user: &Arc<User>| Room::new(user.id.clone()))
         .channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), people.clone()));
-    let keys = Keys::new(&SecretKeyBase::new(SECRET_KEY_BASE)?, &[], SALT);
+    let keys = Keys::new(&SecretKeyBase::new(SECRET_KEY_BASE)?, &[], Login::SALT);
     let server = Server::new(UserSocket { keys }, router, options);
     let disconnect = disconnect(server.handle());
     let mut terminate = signal(SignalKind::terminate())?;
@@ -90,8 +89,6 @@ async fn main() -> anyhow::Result<()> {
 
 /// Of the tokens in `js-client-fixtures/lightning/tokens.json`.
 const SECRET_KEY_BASE: &str = "presenced-fixture-secret-key-base-0123456789abcdef0123456789abcdef";
-const SALT: &str = "user socket";
-const MAX_AGE: MaxAge = MaxAge::seconds(1_209_600);
 
 /// `GET /disconnect/<user_id>` closes the user's connections.
 fn disconnect(handle: Handle) -> BoxedFilter<(Response<String>,)> {

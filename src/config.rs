@@ -6,7 +6,6 @@
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -63,7 +62,7 @@ struct Flags {
     /// The file that names users, projects with their members' roles, and workflows; TOML, or JSON by its ending. It
     /// is taken up anew when it changes [default: people are who they say they are, for development]
     #[arg(long, value_name = "FILE", env = "PEOPLE")]
-    people: Option<PathBuf>,
+    people: Option<String>,
     /// The pages that may connect, separated by commas: `https://example.org`, `//example.org` for any scheme,
     /// `//*.example.org` with all sub-domains [default: pages of the URL host]
     #[arg(long, value_name = "ORIGINS", env = "ORIGINS")]
@@ -166,7 +165,8 @@ impl Config {
         let previous = variable(SECRET_KEY_BASE_PREVIOUS).unwrap_or_default();
         let login = secret.map_or(Ok(Login::Claimed), |secret| keys(&secret, &previous).map(Login::Token));
         let login = login.map_err(|error| values.note_variable(SECRET_KEY_BASE, &error.to_string())).ok();
-        if has_secret && flags.people.is_none() {
+        let people = flags.people.filter(|path| !path.is_empty());
+        if has_secret && people.is_none() {
             values.note_variable(
                 SECRET_KEY_BASE,
                 "tokens name users, and nothing says who they are; give --people",
@@ -179,7 +179,7 @@ impl Config {
                 flags.listen_address
             )
         });
-        let people = match flags.people.filter(|path| !path.as_os_str().is_empty()) {
+        let people = match people {
             None => Some(PeopleSource::Development),
             Some(path) => login.and_then(|login| match PeopleFile::open(path, login) {
                 Ok(file) => Some(PeopleSource::File(file)),

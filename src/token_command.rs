@@ -1,12 +1,11 @@
 //! `presenced token`: makes user tokens and reads them, with the secrets of the environment.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::Subcommand;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::lightning::Login;
+use crate::lightning::clock::now_ms;
 use crate::lightning::token::{Data, Keys, TokenError};
 
 /// What to do with a token.
@@ -66,9 +65,4 @@ fn nonce() -> [u8; 24] {
     nonce[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     nonce[16..].copy_from_slice(&Uuid::new_v4().as_bytes()[8..]);
     nonce
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

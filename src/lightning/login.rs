@@ -2,8 +2,7 @@
 //!
 //! Rules: `LightningWeb.UserSocket.connect/3`; contract/lightning.md §3.3.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use super::clock::now_ms;
 use super::token::{Data, Keys, MaxAge, TokenError};
 use crate::channel::ConnectInfo;
 
@@ -44,11 +43,6 @@ impl Login {
             }
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

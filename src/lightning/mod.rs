@@ -5,6 +5,7 @@
 //! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and `LightningWeb.WorkflowChannel`; contract/lightning.md.
 
 mod canvas;
+pub mod clock;
 pub mod demo;
 mod development;
 mod login;

@@ -14,11 +14,10 @@
 //! Where Elixir passes a pid, an [`Owner`] stands: a channel has one ([`Context::owner`](crate::channel::Context)),
 //! other code gets one from [`Handle::owner`].
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::clock::now_us;
 use super::user::{User, UserPresence};
 use crate::channel::{Handle, Owner, TrackError, UpdateError};
 use crate::presence::{Meta, PhxRef, Presence, Presences};
@@ -137,10 +136,4 @@ fn user_presence(Presence { metas, .. }: Presence) -> Option<UserPresence> {
     let joined_at = metas.iter().map(|meta| meta.joined_at).min()?;
     let user = metas.into_iter().next()?.user;
     Some(UserPresence::new(user, joined_at, active_sessions))
-}
-
-/// Microseconds of Unix time.
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

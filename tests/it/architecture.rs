@@ -314,7 +314,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
     ("Instant::now", &[("runtime", "the only clock")]),
     (
         "SystemTime::now",
-        &[("runtime", "the only clock"), ("lightning/presence.rs", "joined_at is of the application")],
+        &[("runtime", "the only clock"), ("lightning/clock.rs", "sessions and tokens are dated")],
     ),
 ];
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use presenced::lightning::clock::now_ms;
 use presenced::lightning::token::{Data, Keys, MaxAge, SecretKeyBase};
 use presenced::lightning::{Login, PeopleFile, UserSocket, router};
 use presenced::server::{Options, Server};
@@ -73,12 +73,7 @@ fn keys(secret: &str) -> Keys {
 }
 
 fn token(secret: &str, user: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-    keys(secret).sign(
-        &Data::text(user),
-        i64::try_from(now).expect("before the year 292278994"),
-        MaxAge::DEFAULT,
-    )
+    keys(secret).sign(&Data::text(user), now_ms(), MaxAge::DEFAULT)
 }
 
 async fn server(file: &TestFile) -> (Running, Arc<PeopleFile>) {

@@ -234,10 +234,12 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 11] = [
+const KNOBS: [(&str, &str); 13] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
+    ("--people", "PEOPLE"),
     ("--origins", "ORIGINS"),
+    ("--url-host", "URL_HOST"),
     ("--idle-timeout", "IDLE_TIMEOUT"),
     ("--max-channels", "MAX_CHANNELS"),
     ("--outbox-bytes", "OUTBOX_BYTES"),
