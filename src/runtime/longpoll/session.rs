@@ -108,9 +108,8 @@ impl Session {
             if let Err(reason) = self.take_posts(cx) {
                 return Poll::Ready(reason);
             }
-            if !progress {
-                // Only now: what one message causes is answered together.
-                self.answer_newest_poll();
+            // Only when nothing else moves: what one message causes is answered together.
+            if !progress && !self.answer_newest_poll() {
                 return Poll::Pending;
             }
         }
@@ -163,17 +162,22 @@ impl Session {
         Ok(())
     }
 
-    /// Hands all frames to the newest poll. One whose client has gone leaves them for the next.
-    fn answer_newest_poll(&mut self) {
+    /// Hands all frames to the newest poll, and tells whether there was one. One whose client has gone leaves them for
+    /// the next.
+    fn answer_newest_poll(&mut self) -> bool {
         while !self.connection.ready.is_empty()
             && let Some(poll) = self.polls.pop_back()
         {
             let frames = self.connection.ready.drain(..).collect();
             match poll.answer.send(Polled::Frames(frames)) {
                 Err(Polled::Frames(frames)) => self.connection.ready.extend(frames),
-                Ok(()) | Err(Polled::Nothing) => self.ready_bytes = 0,
+                Ok(()) | Err(Polled::Nothing) => {
+                    self.ready_bytes = 0;
+                    return true;
+                }
             }
         }
+        false
     }
 
     fn next_alarm(&self) -> Instant {
