@@ -50,9 +50,14 @@ impl Socket {
         }
     }
 
-    /// Runs the connection to its end, whoever ends it.
+    /// Runs the connection to its end, whoever ends it. What the end needs is only allocated then: an idle socket is
+    /// as large as its task.
     pub(crate) async fn run(mut self) {
         let reason = self.serve().await;
+        Box::pin(self.finish(reason)).await;
+    }
+
+    async fn finish(self, reason: CloseReason) {
         let Socket { stream, decoder, mut connection, written, .. } = self;
         let mut unsent: Vec<Bytes> =
             connection.unsent().iter().map(|frame| frame.websocket().clone()).collect();

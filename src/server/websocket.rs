@@ -29,7 +29,7 @@ pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Re
         Ok((response, upgrade)) => {
             let tasks = hub.tasks.clone();
             let peer = request.peer.map(|Peer(address)| address);
-            tasks.spawn(run(hub, vsn, accepted, peer, upgrade));
+            tasks.spawn(take_over(hub, vsn, accepted, peer, upgrade));
             response
         }
         Err(reason) => {
@@ -102,9 +102,15 @@ fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str>
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
 }
 
-/// Waits until the 101 is written and runs the connection on what is left of HTTP: the stream, and what the client
-/// has sent behind its request.
-async fn run(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, peer: Option<SocketAddr>, upgrade: OnUpgrade) {
+/// Waits until the 101 is written, and starts the connection on what is left of HTTP: the stream, and what the client
+/// has sent behind its request. The connection has a task of its own, which does not carry the handshake's memory along.
+async fn take_over(
+    hub: Arc<Hub>,
+    vsn: Vsn,
+    accepted: Accepted,
+    peer: Option<SocketAddr>,
+    upgrade: OnUpgrade,
+) {
     let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
@@ -112,8 +118,7 @@ async fn run(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, peer: Option<SocketAdd
     let connection = hub.open(vsn, accepted);
     debug!(connection = connection.id(), ?vsn, ?peer, "connection open");
     let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, connection, hub.limits.idle_timeout);
-    drop(hub);
-    Box::pin(socket.run()).await;
+    hub.tasks.spawn(socket.run());
 }
 
 pub(super) fn empty(status: StatusCode) -> Response<String> {
