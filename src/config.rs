@@ -5,7 +5,9 @@
 
 mod values;
 
+use std::env::VarError;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -37,7 +39,7 @@ pub enum PeopleSource {
     /// People are who they say they are; the demo page is served.
     Development,
     /// A file names them.
-    File(PeopleFile),
+    File(Arc<PeopleFile>),
 }
 
 /// Values that cannot be used, one line each.
@@ -136,10 +138,10 @@ impl Invocation {
 
 /// The keys that `presenced token` works with.
 fn token_keys() -> Result<Keys, BadConfig> {
-    let bad = |what: &str| BadConfig(vec![format!("{SECRET_KEY_BASE}: {what}")]);
-    let secret = variable(SECRET_KEY_BASE).ok_or_else(|| bad("must be set to make or read tokens"))?;
-    let previous = variable(SECRET_KEY_BASE_PREVIOUS).unwrap_or_default();
-    keys(&secret, &previous).map_err(|error| bad(&error.to_string()))
+    let keys = user_keys().and_then(|keys| {
+        keys.ok_or_else(|| format!("{SECRET_KEY_BASE}: must be set to make or read tokens"))
+    });
+    keys.map_err(|line| BadConfig(vec![line]))
 }
 
 impl Config {
@@ -148,8 +150,12 @@ impl Config {
         let mut values = Values::new(matches);
         let ip = values.read::<IpAddr>("listen_address", &flags.listen_address)?;
         let port = values.read::<u16>("port", &flags.port)?;
+        let url_host = flags.url_host.as_deref().unwrap_or_default();
+        values.require("url_host", !url_host.contains(['/', ':']), || {
+            "must be a host alone, without scheme and port".into()
+        });
         let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), |text| {
-            origins(text, flags.url_host.as_deref())
+            origins(text, url_host)
         })?;
         let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
@@ -160,17 +166,19 @@ impl Config {
         let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
         let log_format = values.read_with("log_format", &flags.log_format, format)?;
 
-        let secret = variable(SECRET_KEY_BASE);
-        let has_secret = secret.is_some();
-        let previous = variable(SECRET_KEY_BASE_PREVIOUS).unwrap_or_default();
-        let login = secret.map_or(Ok(Login::Claimed), |secret| keys(&secret, &previous).map(Login::Token));
-        let login = login.map_err(|error| values.note_variable(SECRET_KEY_BASE, &error.to_string())).ok();
+        let login = match user_keys() {
+            Ok(keys) => Some(keys.map_or(Login::Claimed, Login::Token)),
+            Err(line) => {
+                values.note_line(line);
+                None
+            }
+        };
+        // A secret that is of no use was given all the same.
+        let has_secret = !matches!(login, Some(Login::Claimed));
         let people = flags.people.filter(|path| !path.is_empty());
         if has_secret && people.is_none() {
-            values.note_variable(
-                SECRET_KEY_BASE,
-                "tokens name users, and nothing says who they are; give --people",
-            );
+            let why = "tokens name users, and nothing says who they are; give --people";
+            values.note_line(format!("{SECRET_KEY_BASE}: {why}"));
         }
         values.require("listen_address", has_secret || ip.is_none_or(|ip| ip.is_loopback()), || {
             format!(
@@ -182,7 +190,7 @@ impl Config {
         let people = match people {
             None => Some(PeopleSource::Development),
             Some(path) => login.and_then(|login| match PeopleFile::open(path, login) {
-                Ok(file) => Some(PeopleSource::File(file)),
+                Ok(file) => Some(PeopleSource::File(Arc::new(file))),
                 Err(error) => {
                     values.note("people", &error.to_string());
                     None
@@ -225,10 +233,11 @@ impl Config {
     }
 }
 
-fn origins(text: &str, url_host: Option<&str>) -> Result<Origins, BadOrigin> {
-    if text.is_empty() {
-        let host = url_host.filter(|host| !host.is_empty());
-        return Ok(host.map_or(Origins::RequestHost, |host| Origins::Host(host.to_owned())));
+fn origins(text: &str, url_host: &str) -> Result<Origins, BadOrigin> {
+    match (text, url_host) {
+        ("", "") => return Ok(Origins::RequestHost),
+        ("", host) => return Ok(Origins::Host(host.to_owned())),
+        _ => {}
     }
     text.split(',')
         .map(|origin| OriginPattern::parse(origin.trim()))
@@ -250,22 +259,37 @@ fn keys(current: &str, previous: &str) -> Result<Keys, SecretTooShort> {
     Ok(Keys::new(&SecretKeyBase::new(current)?, &previous.collect::<Result<Vec<_>, _>>()?, Login::SALT))
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+/// A secret of the environment; an empty one is as good as none. One that is no text is an error: taken for none, it
+/// would let everybody in.
+fn secret(name: &str) -> Result<Option<String>, String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8")),
+    }
+}
+
+/// The keys of user tokens, where there is a secret for them.
+fn user_keys() -> Result<Option<Keys>, String> {
+    let current = secret(SECRET_KEY_BASE)?;
+    let previous = secret(SECRET_KEY_BASE_PREVIOUS)?.unwrap_or_default();
+    let keys = current.map(|current| keys(&current, &previous)).transpose();
+    keys.map_err(|error| format!("{SECRET_KEY_BASE}: {error}"))
 }
 
 /// Lightning's name for it. It has no flag, because flags are for everybody on the machine to read.
 const SECRET_KEY_BASE: &str = "SECRET_KEY_BASE";
 const SECRET_KEY_BASE_PREVIOUS: &str = "SECRET_KEY_BASE_PREVIOUS";
-/// Below this a single long message could not be sent.
+/// Below this an ordinary burst would close connections.
 const MIN_OUTBOX_BYTES: usize = 65_536;
 
 const AFTER_HELP: &str = "\
 A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or
 workflow:presence:<id>.
 
-Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and optionally first_name,
-last_name and email; without user_id it is a guest. The page at / shows it. With SECRET_KEY_BASE it brings a Phoenix.Token
+Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and is believed. Without --people
+it may add first_name, last_name and email, or be a guest without user_id; the page at / shows it. With --people it must
+be somebody of the file. With SECRET_KEY_BASE it brings a Phoenix.Token
 of its user id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the
 secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
 

@@ -24,7 +24,13 @@ fn main() -> ExitCode {
         }
     };
     let started = tokio::runtime::Runtime::new().context("cannot start the runtime");
-    match started.and_then(|runtime| runtime.block_on(serve(config))) {
+    let served = started.and_then(|runtime| {
+        let served = runtime.block_on(serve(config));
+        // Whoever blocks a thread, on a file that does not come say, does not hold up the end.
+        runtime.shutdown_background();
+        served
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("presenced: {error:#}");
@@ -61,10 +67,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             Arc::new(Development)
         }
         PeopleSource::File(file) => {
-            let file = Arc::new(file);
             let watched = file.clone();
             tokio::spawn(async move { watched.watch().await });
-            info!(%address, "people come from a file");
+            if file.believes_everybody() {
+                warn!(
+                    "for development: people are who they say they are; set SECRET_KEY_BASE to ask for tokens"
+                );
+            }
             file
         }
     };

@@ -140,7 +140,7 @@ impl Server {
         };
         match tokio::time::timeout(self.options.shutdown_timeout, drained).await {
             Ok(()) => Stopped::Drained,
-            Err(_) => Stopped::TimedOut(self.hub.tasks.len()),
+            Err(_) => Stopped::TimedOut(self.hub.tasks.len() + requests.tasks.len()),
         }
     }
 

@@ -107,7 +107,9 @@ impl Mail {
             Mail::In { event, reference, payload } => event.len() + reference.len() + payload.len(),
             Mail::Out { event, payload } => event.len() + payload.len(),
             Mail::Leave { reference } => reference.len(),
-            Mail::AfterJoin | Mail::Info(_) => 0,
+            Mail::Info(_) => 0,
+            // Nobody sends it.
+            Mail::AfterJoin => return 0,
         };
         content + size_of::<Mail>()
     }

@@ -76,9 +76,9 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Notes what is wrong with a variable that has no flag.
-    pub(super) fn note_variable(&mut self, name: &str, what: &str) {
-        self.bad.0.push(format!("{name}: {what}"));
+    /// Notes a line about what has no flag.
+    pub(super) fn note_line(&mut self, line: String) {
+        self.bad.0.push(line);
     }
 
     /// Notes what is wrong with a value, under the name it was given by.

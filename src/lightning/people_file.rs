@@ -5,9 +5,10 @@
 mod directory;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -34,8 +35,9 @@ struct InForce {
     seen: Option<Stamp>,
 }
 
-/// What tells one state of a file from another.
-type Stamp = (SystemTime, u64);
+/// What tells one state of a file from another: device, inode, size, and when content and entry last changed, in
+/// seconds and nanoseconds. Size and time alone can stay the same where a file is replaced.
+type Stamp = [i128; 7];
 
 /// Why a people file cannot be used.
 #[derive(Debug, Error)]
@@ -68,6 +70,11 @@ impl PeopleFile {
         let seen = stamp(&path);
         let directory = Arc::new(read(&path)?);
         Ok(PeopleFile { path, login, inner: RwLock::new(InForce { directory, seen }) })
+    }
+
+    /// Whether people are who they say they are, because nothing proves it.
+    pub fn believes_everybody(&self) -> bool {
+        matches!(self.login, Login::Claimed)
     }
 
     /// Takes up changes of the file for ever, looking every second.
@@ -130,16 +137,23 @@ impl People for PeopleFile {
 fn read(path: &Path) -> Result<Directory, PeopleFileError> {
     let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let notation = if json { Notation::Json } else { Notation::Toml };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| PeopleFileError::Unreadable { path: path.to_owned(), error })?;
+    let unreadable = |error| PeopleFileError::Unreadable { path: path.to_owned(), error };
+    // A pipe or a device would be waited for.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Directory::read(&text, notation)
         .map_err(|broken| PeopleFileError::Broken { path: path.to_owned(), broken })
 }
 
 /// `None` where there is no file to look at.
 fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    let file = std::fs::metadata(path).ok()?;
+    let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()].map(i128::from);
+    let [modified, modified_ns, changed, changed_ns] = times;
+    let [device, inode, size] = [file.dev(), file.ino(), file.size()].map(i128::from);
+    Some([device, inode, size, modified, modified_ns, changed, changed_ns])
 }
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);

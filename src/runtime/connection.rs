@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     leaving: Vec<Asked<()>>,
     /// Bytes of the client's messages that wait for a channel.
     waiting: usize,
+    /// Bytes of other mail that waits for a channel.
+    held: usize,
     /// A crash of this connection is in the log; further ones are told in detail only.
     crash_told: bool,
     /// Frames that are next to be written.
@@ -102,6 +104,7 @@ impl Connection {
             callbacks: Vec::new(),
             leaving: Vec::new(),
             waiting: 0,
+            held: 0,
             crash_told: false,
             ready: VecDeque::new(),
             _registration: registration,
@@ -116,6 +119,12 @@ impl Connection {
     /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
     pub(crate) fn is_busy(&self) -> bool {
         self.joining.is_some() || self.waiting >= MAX_WAITING_BYTES
+    }
+
+    /// Whether so much is to be sent that it should be, before the client's next message adds to it: a client that
+    /// reads must not overflow its own line.
+    pub(crate) fn has_much_to_send(&self) -> bool {
+        self.outbox.has_much()
     }
 
     /// Takes in a text message, which is valid UTF-8.
@@ -218,7 +227,9 @@ impl Connection {
         debug!(connection = self.id(), %reason, "connection closed");
         // Here nobody waits for the last that was heard.
         drop(self.owner.end());
-        self.joining = None;
+        if let Some(joining) = self.joining.take() {
+            drop(joining.seat.owner.end());
+        }
         self.slots.values().for_each(|slot| drop(slot.seat.owner.end()));
         let callbacks: Vec<_> = self.callbacks.drain(..).collect();
         let running = callbacks.into_iter().map(|callback| {
@@ -287,7 +298,10 @@ impl Connection {
         }
         match channel {
             Some(channel) => self.seat(join_ref, seat, channel, mail, cx),
-            None => drop(seat.owner.end()),
+            None => {
+                mail.iter().for_each(|mail| self.discard(mail));
+                drop(seat.owner.end());
+            }
         }
     }
 
@@ -312,6 +326,11 @@ impl Connection {
     fn deliver(&mut self, id: OwnerId, mail: Mail, cx: &mut Context<'_>) {
         if mail.is_clients() {
             self.waiting += mail.weight();
+        } else {
+            self.held += mail.weight();
+            if self.held > self.outbox.limit() {
+                self.outbox.close(CloseReason::Overflow);
+            }
         }
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.mail.push_back(mail);
@@ -350,6 +369,8 @@ impl Connection {
     fn discard(&mut self, mail: &Mail) {
         if mail.is_clients() {
             self.waiting -= mail.weight();
+        } else {
+            self.held -= mail.weight();
         }
     }
 

@@ -78,6 +78,16 @@ impl Outbox {
         self.queue.lock().close.map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// Whether a good part of the limit is used.
+    pub(crate) fn has_much(&self) -> bool {
+        self.queue.lock().bytes > self.limit / 4
+    }
+
+    /// How many bytes may wait.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The frames that still wait, when the connection has ended: what was said before its end is still sent, unless
     /// it was too much.
     pub(crate) fn rest(&self) -> Vec<Frame> {

@@ -189,9 +189,10 @@ impl Socket {
         }
     }
 
-    /// Decodes what was read and lets the connection have it, until it is busy: the rest is kept.
+    /// Decodes what was read and lets the connection have it, until it is busy or has much to send: the rest is kept.
     fn take_in(&mut self, mut bytes: &[u8], cx: &mut Context<'_>) -> Result<(), CloseReason> {
         while !self.connection.is_busy()
+            && !self.connection.has_much_to_send()
             && let Some(event) = self.decoder.decode(&mut bytes).map_err(CloseReason::Violation)?
         {
             match event {

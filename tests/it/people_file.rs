@@ -1,6 +1,8 @@
 //! People out of a file, with tokens and without.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -169,6 +171,39 @@ async fn a_file_that_is_broken_at_the_start_ends_with_78_and_its_line() {
 
     let ended = process::run(&["--people", "/nowhere/people.toml"], &[]).await;
     assert_eq!(ended.code, Some(78), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_no_text_is_not_taken_for_none() {
+    let file = TestFile::new("bytes.toml", PEOPLE);
+    let secret = OsStr::from_bytes(&[0xff; 64]);
+    let ended = process::run_with_bytes(&["--people", file.path()], "SECRET_KEY_BASE", secret).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert_eq!(ended.stderr, "presenced: SECRET_KEY_BASE: is not UTF-8\n");
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_is_taken_up_though_its_size_and_time_are_the_same() {
+    let file = TestFile::new("replaced.toml", PEOPLE);
+    let (running, people) = server(&file).await;
+    let new = || json!({"project_id": "p1", "action": "new"});
+    let mut ada = Client::connect(running.address(), Vsn::V2, "user_id=ada").await;
+    assert_eq!(ada.join("workflow:collaborate:unsaved", new()).await.status, "ok");
+
+    let modified = std::fs::metadata(file.path()).and_then(|file| file.modified()).expect("it is there");
+    let other = TestFile::new("replacement.toml", &PEOPLE.replace("\"editor\"", "\"viewer\""));
+    let opened = std::fs::File::options().write(true).open(other.path()).expect("it was just written");
+    opened.set_modified(modified).expect("it is this user's file");
+    std::fs::rename(other.path(), file.path()).expect("both are in one folder");
+    people.look();
+    assert_eq!(ada.join("workflow:collaborate:unsaved", new()).await.status, "error");
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_not_waited_for() {
+    let ended = process::run(&["--people", "/dev/zero"], &[]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("not a regular file"), "{ended:?}");
 }
 
 #[tokio::test]

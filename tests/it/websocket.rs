@@ -116,6 +116,20 @@ async fn five_megabytes_of_echoes_reach_a_client_that_reads_late() {
     written.await.expect("all of it was read");
 }
 
+/// A thousand answers come to much more than may wait, and are told faster than they are written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_its_own_does_not_end_a_client_that_reads() {
+    let server = Running::start(lobbies(), Options { outbox_bytes: 64 * 1024, ..Options::default() }).await;
+    let mut raw = Raw::open(server.address(), "2.0.0").await;
+    let beats = 0..2000;
+    let burst: Vec<u8> =
+        beats.clone().flat_map(|n| text(&format!("[null,\"{n}\",\"phoenix\",\"heartbeat\",{{}}]"))).collect();
+    raw.write(&burst).await;
+    for n in beats {
+        assert_eq!(raw.json().await[1], n.to_string());
+    }
+}
+
 /// Larger than what may wait: a single message always may.
 #[tokio::test(flavor = "multi_thread")]
 async fn nine_megabytes_reach_everybody_who_reads() {

@@ -145,7 +145,10 @@ impl Session {
 
     /// Hands on messages in order, as far as the connection takes them.
     fn take_posts(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        // With its buffer full, a client that does not poll overflows its line, as it should.
+        let is_full = self.ready_bytes > self.max_bytes;
         while !self.connection.is_busy()
+            && (is_full || !self.connection.has_much_to_send())
             && let Some((lines, _)) = self.posts.front_mut()
         {
             match lines.pop_front() {

@@ -3,6 +3,7 @@
 //! Owns: its environment, which is empty but for what a test sets, its output, signals, and its end.
 //! Not here: the server inside the test's own process ([`super::Running`]).
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
@@ -84,7 +85,17 @@ impl Process {
 /// Runs it with these flags and variables until it ends by itself.
 pub async fn run(flags: &[&str], variables: &[(&str, &str)]) -> Ended {
     let output = within("the process to end", command(flags, variables).output());
-    let Output { status, stdout, stderr } = output.await.expect("the program starts");
+    ended(output.await.expect("the program starts"))
+}
+
+/// The same with one variable that need not be text.
+pub async fn run_with_bytes(flags: &[&str], name: &str, value: &OsStr) -> Ended {
+    let mut command = command(flags, &[]);
+    let output = within("the process to end", command.env(name, value).output());
+    ended(output.await.expect("the program starts"))
+}
+
+fn ended(Output { status, stdout, stderr }: Output) -> Ended {
     let text = |bytes| String::from_utf8(bytes).expect("what it prints is text");
     Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
