@@ -12,6 +12,7 @@ mod endings;
 mod order;
 mod own_messages;
 mod replies;
+mod stuck;
 mod waiting;
 
 use std::sync::Arc;
