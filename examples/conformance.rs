@@ -17,7 +17,7 @@ use http::Response;
 use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Params, Refusal, Router};
 use presenced::lightning::clock::now_ms;
 use presenced::lightning::token::{Keys, SecretKeyBase};
-use presenced::lightning::{Canvas, Login, User};
+use presenced::lightning::{Canvas, Canvases, Login, User};
 use presenced::server::{Options, OriginPattern, Origins, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,10 +74,10 @@ async fn main() -> anyhow::Result<()> {
         longpoll_window: Duration::from_secs(2),
         ..Options::default()
     };
-    let people = Arc::new(Recorded);
+    let canvases = Canvases::new(Arc::new(Recorded));
     let router = Router::new()
         .channel("room:*", |user: &Arc<User>| Room::new(user.id.clone()))
-        .channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), people.clone()));
+        .channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), canvases.clone()));
     let keys = Keys::new(&SecretKeyBase::new(SECRET_KEY_BASE)?, &[], Login::SALT);
     let server = Server::new(UserSocket { keys }, router, options);
     let disconnect = disconnect(server.handle());

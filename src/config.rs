@@ -28,6 +28,8 @@ pub struct Config {
     pub people: PeopleSource,
     /// What the server is to do with its clients.
     pub server: Options,
+    /// How often everybody who is connected is looked at again.
+    pub review_interval: Duration,
     /// What is logged.
     pub log_filter: EnvFilter,
     /// In which form.
@@ -72,6 +74,10 @@ struct Flags {
     /// The host under which pages reach the server [default: the host that each request names]
     #[arg(long, value_name = "HOST", env = "URL_HOST")]
     url_host: Option<String>,
+    /// How often everybody who is connected is looked at again, in seconds: who has logged out, was disabled or has
+    /// lost a role is shown out
+    #[arg(long, value_name = "SECONDS", env = "REVIEW_INTERVAL", default_value = "60")]
+    review_interval: String,
     /// How long a client may be silent, in seconds
     #[arg(long, value_name = "SECONDS", env = "IDLE_TIMEOUT", default_value = "60")]
     idle_timeout: String,
@@ -157,6 +163,7 @@ impl Config {
         let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), |text| {
             origins(text, url_host)
         })?;
+        let review_interval = values.seconds("review_interval", &flags.review_interval)?;
         let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
         let outbox_bytes = values.read::<usize>("outbox_bytes", &flags.outbox_bytes)?;
@@ -197,6 +204,9 @@ impl Config {
                 }
             }),
         };
+        values.require("review_interval", review_interval != Some(Duration::ZERO), || {
+            "must be at least 1 second".into()
+        });
         values.require("idle_timeout", idle_timeout != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
@@ -224,6 +234,7 @@ impl Config {
                 address: SocketAddr::new(ip?, port?),
                 people: people?,
                 server,
+                review_interval: review_interval?,
                 log_filter: log_filter?,
                 log_format: log_format?,
             })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use presenced::config::{Config, Invocation, PeopleSource};
-use presenced::lightning::{self, Development, People, UserSocket, demo};
+use presenced::lightning::{self, Canvases, Development, People, UserSocket, demo};
 use presenced::ops::logging;
 use presenced::server::{self, Server, Stopped};
 use presenced::token_command::BadToken;
@@ -77,7 +77,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             file
         }
     };
-    let server = Server::new(UserSocket::new(people.clone()), lightning::router(people), config.server)
+    let canvases = Canvases::new(people);
+    let reviewed = canvases.clone();
+    tokio::spawn(async move { reviewed.review_every(config.review_interval).await });
+    let server = Server::new(UserSocket::new(canvases.clone()), lightning::router(canvases), config.server)
         .pages(server::pages(pages));
 
     // Nobody may be listening to what is said here.

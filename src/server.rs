@@ -92,7 +92,7 @@ impl Server {
             max_channels: options.max_channels,
             outbox_bytes: options.outbox_bytes,
         };
-        let endpoint = Box::new(Endpoint { connect, router: Arc::new(router) });
+        let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
         let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
         let nothing =
             warp::any().and_then(|| async { Err::<Response<String>, _>(warp::reject::not_found()) });

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
 use http::{HeaderMap, StatusCode};
 
+use super::node::Peer;
 use super::params::Params;
 
 /// Decides who may connect (`c:Phoenix.Socket.connect/3` and `c:Phoenix.Socket.id/1`).
@@ -20,6 +22,31 @@ pub trait Connect: Send + Sync + 'static {
         &self,
         info: &ConnectInfo,
     ) -> impl Future<Output = Result<Connected<Self::Identity>, Refusal>> + Send;
+
+    /// A connection that was let in is open. Whoever is to end it later, because what let it in no longer holds, keeps
+    /// the way to close it; to close all of a user's, [`Handle::disconnect`](super::Handle::disconnect) is enough.
+    fn opened(&self, identity: &Self::Identity, closer: Closer) {
+        let _ = (identity, closer);
+    }
+}
+
+/// A way to close one connection. It keeps nothing alive.
+#[derive(Clone)]
+pub struct Closer(Weak<dyn Peer>);
+
+impl Closer {
+    pub(crate) fn new(peer: &Arc<impl Peer>) -> Self {
+        let peer: Weak<dyn Peer> = Arc::downgrade(peer) as _;
+        Closer(peer)
+    }
+
+    /// Closes the connection with code 1001, as [`Handle::disconnect`](super::Handle::disconnect) does; nothing
+    /// happens where it is gone.
+    pub fn close(&self) {
+        if let Some(peer) = self.0.upgrade() {
+            peer.disconnect();
+        }
+    }
 }
 
 /// A connection that was let in.

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use smol_str::SmolStr;
 
-use super::connect::{Connect, ConnectInfo, Refusal};
+use super::connect::{Closer, Connect, ConnectInfo, Refusal};
 use super::context::{Context, Incoming, Seat};
 use super::contract::{BoxError, Channel, Ended, Flow, JoinError, Outcome};
 use super::node::Mail;
@@ -90,6 +90,7 @@ pub(crate) struct Accepted {
 
 /// The topics of one connection: the router with the identity filled in.
 pub(crate) trait Topics: Send + Sync {
+    fn opened(&self, closer: Closer);
     fn serves(&self, topic: &str) -> bool;
     fn open(&self, topic: &str) -> Option<Box<dyn AnyChannel>>;
 }
@@ -97,33 +98,37 @@ pub(crate) trait Topics: Send + Sync {
 /// A connect handler and the channels behind it.
 pub(crate) struct Endpoint<C: Connect> {
     pub(crate) connect: C,
-    pub(crate) router: Arc<Router<C::Identity>>,
+    pub(crate) router: Router<C::Identity>,
 }
 
-struct Identified<I> {
-    identity: I,
-    router: Arc<Router<I>>,
+struct Identified<C: Connect> {
+    identity: C::Identity,
+    endpoint: Arc<Endpoint<C>>,
 }
 
-impl<C: Connect> AnyEndpoint for Endpoint<C> {
+impl<C: Connect> AnyEndpoint for Arc<Endpoint<C>> {
     fn connect<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Accepted, Refusal>> {
         async move {
             let connected = self.connect.connect(info).await?;
             Ok(Accepted {
                 socket_id: connected.socket_id.map(SmolStr::from),
-                topics: Box::new(Identified { identity: connected.identity, router: self.router.clone() }),
+                topics: Box::new(Identified { identity: connected.identity, endpoint: self.clone() }),
             })
         }
         .boxed()
     }
 }
 
-impl<I: Send + Sync + 'static> Topics for Identified<I> {
+impl<C: Connect> Topics for Identified<C> {
+    fn opened(&self, closer: Closer) {
+        self.endpoint.connect.opened(&self.identity, closer);
+    }
+
     fn serves(&self, topic: &str) -> bool {
-        self.router.serves(topic)
+        self.endpoint.router.serves(topic)
     }
 
     fn open(&self, topic: &str) -> Option<Box<dyn AnyChannel>> {
-        self.router.open(topic, &self.identity)
+        self.endpoint.router.open(topic, &self.identity)
     }
 }

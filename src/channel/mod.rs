@@ -20,7 +20,7 @@ mod params;
 mod presence;
 mod router;
 
-pub use connect::{Connect, ConnectInfo, Connected, Refusal, Transport};
+pub use connect::{Closer, Connect, ConnectInfo, Connected, Refusal, Transport};
 pub use context::{Context, Incoming, PushError, ReplyRef};
 pub use contract::{BoxError, Channel, Ended, Flow, JoinError, Outcome, Reply, StopReason};
 pub use handle::{BroadcastError, Handle};

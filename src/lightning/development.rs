@@ -1,10 +1,13 @@
 //! The people source for development: everybody is who they say they are, and may do everything.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
-use super::people::{Access, Answer, People, Project, Workflow};
+use super::people::{Access, Account, Answer, People, Project, Workflow};
 use super::user::User;
 use crate::channel::{ConnectInfo, Params, Refusal};
 
@@ -14,8 +17,9 @@ use crate::channel::{ConnectInfo, Params, Refusal};
 pub struct Development;
 
 impl People for Development {
-    fn user<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<User, Refusal>> {
-        ready(Ok(user(&info.params, Uuid::new_v4()))).boxed()
+    fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {
+        let user = user(&info.params, Uuid::new_v4());
+        ready(Ok(Account { user: Arc::new(user), login_session: None })).boxed()
     }
 
     fn project<'a>(&'a self, _: &'a str, _: &'a User) -> Answer<'a, Option<Project>> {
@@ -23,11 +27,27 @@ impl People for Development {
     }
 
     fn workflow<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Workflow>> {
-        ready(Ok(Some(Workflow { project_id: PROJECT.to_owned() }))).boxed()
+        ready(Ok(Some(Workflow { project_id: PROJECT.to_owned(), deleted: false }))).boxed()
     }
 
     fn has_snapshot<'a>(&'a self, _: &'a str, _: i64) -> Answer<'a, bool> {
         ready(Ok(true)).boxed()
+    }
+
+    fn viewers<'a>(&'a self, _: &'a str) -> Answer<'a, Arc<[String]>> {
+        ready(Ok(Arc::default())).boxed()
+    }
+
+    fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>> {
+        ready(Ok(vec![true; accounts.len()])).boxed()
+    }
+
+    fn access<'a>(&'a self, pairs: &'a [(SmolStr, SmolStr)]) -> Answer<'a, Vec<Access>> {
+        ready(Ok(vec![Access::Edit; pairs.len()])).boxed()
+    }
+
+    fn changes(&self) -> bool {
+        false
     }
 }
 

@@ -5,6 +5,7 @@
 //! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and `LightningWeb.WorkflowChannel`; contract/lightning.md.
 
 mod canvas;
+mod canvases;
 pub mod clock;
 pub mod demo;
 mod development;
@@ -13,18 +14,20 @@ mod people;
 mod people_file;
 mod presence;
 mod room;
+mod roster;
 mod summary;
 pub mod token;
 mod user;
 mod user_socket;
 
-pub use canvas::Canvas;
+pub use canvas::{Canvas, Reviewed};
+pub use canvases::Canvases;
 pub use development::Development;
 pub use login::Login;
-pub use people::{Access, Answer, People, Project, Unavailable, Workflow};
+pub use people::{Access, Account, Answer, People, Project, Unavailable, Workflow};
 pub use people_file::{BrokenFile, Directory, Notation, PeopleFile, PeopleFileError};
 pub use presence::WorkflowPresence;
 pub use room::{NoRoom, Room, View};
 pub use summary::{PresencesSummary, SummaryParams, build_presences_summary};
 pub use user::{User, UserPresence};
-pub use user_socket::{UserSocket, router};
+pub use user_socket::{UserSocket, Visitor, router};

@@ -1,7 +1,11 @@
 //! Where users, projects and workflows come from.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use smol_str::SmolStr;
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::user::User;
 use crate::channel::{ConnectInfo, Refusal};
@@ -9,11 +13,11 @@ use crate::channel::{ConnectInfo, Refusal};
 /// A people source: it knows who connects, and what they may join. Implemented for development by
 /// [`Development`](super::Development).
 pub trait People: Send + Sync + 'static {
-    /// The user behind a connection.
+    /// The account behind a connection.
     ///
     /// # Errors
-    /// The refusal the client is answered with.
-    fn user<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<User, Refusal>>;
+    /// The refusal the client is answered with: 403 for whoever may not connect, 503 while the source cannot answer.
+    fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>>;
 
     /// A project as a user sees it; `None` where there is no such project.
     ///
@@ -32,10 +36,45 @@ pub trait People: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`].
     fn has_snapshot<'a>(&'a self, workflow: &'a str, version: i64) -> Answer<'a, bool>;
+
+    /// The ids of those who may only look at what a project holds: its members with the role of a viewer.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn viewers<'a>(&'a self, project: &'a str) -> Answer<'a, Arc<[String]>>;
+
+    /// Which of these accounts could still connect, in their order. Asked again and again for everybody who is
+    /// connected, so it is about what is true now, and not about what was found a moment ago.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>>;
+
+    /// What users may do in projects, in the order of the pairs `(user, project)`; [`Access::None`] where there is no
+    /// such project. As current as [`still_in`](Self::still_in).
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn access<'a>(&'a self, pairs: &'a [(SmolStr, SmolStr)]) -> Answer<'a, Vec<Access>>;
+
+    /// Whether an answer of the last two can ever change; where it cannot, nobody is asked about.
+    fn changes(&self) -> bool {
+        true
+    }
 }
 
 /// What a source answers with.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Unavailable>>;
+
+/// Who is connected, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: Arc<User>,
+    /// The id of the login session that let the user in, which may end before the user's other ones; `None` where
+    /// nothing but the user's id was proved.
+    pub login_session: Option<Uuid>,
+}
 
 /// A project, and what one user may do in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +90,8 @@ pub struct Project {
 pub struct Workflow {
     /// The project that holds it.
     pub project_id: String,
+    /// It is deleted: still looked at, no longer edited.
+    pub deleted: bool,
 }
 
 /// What a user may do in a project (contract/lightning.md §6).

@@ -13,12 +13,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::RwLock;
+use smol_str::SmolStr;
 use thiserror::Error;
 use tracing::{info, warn};
 
 pub use self::directory::{BrokenFile, Directory, Notation};
 use super::login::Login;
-use super::people::{Access, Answer, People, Project, Workflow};
+use super::people::{Access, Account, Answer, People, Project, Workflow};
 use super::user::User;
 use crate::channel::{ConnectInfo, Refusal};
 
@@ -110,27 +111,41 @@ impl PeopleFile {
 }
 
 impl People for PeopleFile {
-    fn user<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<User, Refusal>> {
+    fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {
         let id = self.login.user_id(info);
         let user = id.and_then(|id| self.directory().user(&id).cloned());
-        ready(user.ok_or(Refusal::FORBIDDEN)).boxed()
+        let account = user.map(|user| Account { user: Arc::new(user), login_session: None });
+        ready(account.ok_or(Refusal::FORBIDDEN)).boxed()
     }
 
     fn project<'a>(&'a self, id: &'a str, user: &'a User) -> Answer<'a, Option<Project>> {
-        let directory = self.directory();
-        // A user who was disabled meanwhile has lost every role.
-        let known = directory.user(&user.id).is_some();
-        let access = directory.access(id, &user.id).map(|access| if known { access } else { Access::None });
+        let access = self.directory().access(id, &user.id);
         ready(Ok(access.map(|access| Project { id: id.to_owned(), access }))).boxed()
     }
 
     fn workflow<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Workflow>> {
         let project = self.directory().project_of(id).map(str::to_owned);
-        ready(Ok(project.map(|project_id| Workflow { project_id }))).boxed()
+        ready(Ok(project.map(|project_id| Workflow { project_id, deleted: false }))).boxed()
     }
 
     fn has_snapshot<'a>(&'a self, workflow: &'a str, version: i64) -> Answer<'a, bool> {
         ready(Ok(self.directory().has_snapshot(workflow, version))).boxed()
+    }
+
+    fn viewers<'a>(&'a self, project: &'a str) -> Answer<'a, Arc<[String]>> {
+        ready(Ok(self.directory().viewers(project))).boxed()
+    }
+
+    fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>> {
+        let directory = self.directory();
+        let still_in = accounts.iter().map(|account| directory.user(&account.user.id).is_some());
+        ready(Ok(still_in.collect())).boxed()
+    }
+
+    fn access<'a>(&'a self, pairs: &'a [(SmolStr, SmolStr)]) -> Answer<'a, Vec<Access>> {
+        let directory = self.directory();
+        let access = pairs.iter().map(|(user, project)| directory.access(project, user));
+        ready(Ok(access.map(|access| access.unwrap_or(Access::None)).collect())).boxed()
     }
 }
 

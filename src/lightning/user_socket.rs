@@ -2,36 +2,53 @@
 //!
 //! Rules: `LightningWeb.UserSocket`; contract/lightning.md §3 and §4.1.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::canvas::Canvas;
-use super::people::People;
-use super::user::User;
-use crate::channel::{Connect, ConnectInfo, Connected, Refusal, Router};
+use super::canvases::{Canvases, ConnectionPlace};
+use super::people::Account;
+use crate::channel::{Closer, Connect, ConnectInfo, Connected, Refusal, Router};
 
 /// Lets in whom the people source knows, as `user_socket:<user id>`.
 pub struct UserSocket {
-    people: Arc<dyn People>,
+    canvases: Arc<Canvases>,
+}
+
+/// Who is connected, for as long as the connection lasts.
+pub struct Visitor {
+    account: Account,
+    place: OnceLock<Option<ConnectionPlace>>,
 }
 
 impl UserSocket {
-    /// A socket for the people of this source.
-    pub fn new(people: Arc<dyn People>) -> Self {
-        UserSocket { people }
+    /// A socket for the people of these canvases.
+    pub fn new(canvases: Arc<Canvases>) -> Self {
+        UserSocket { canvases }
+    }
+
+    /// The name by which all connections of a user are closed.
+    pub fn socket_id(user_id: &str) -> String {
+        format!("user_socket:{user_id}")
     }
 }
 
 impl Connect for UserSocket {
-    type Identity = Arc<User>;
+    type Identity = Visitor;
 
-    async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Arc<User>>, Refusal> {
-        let user = Arc::new(self.people.user(info).await?);
-        let socket_id = Some(format!("user_socket:{}", user.id));
-        Ok(Connected { identity: user, socket_id })
+    async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Visitor>, Refusal> {
+        let account = self.canvases.people().account(info).await?;
+        let socket_id = Some(UserSocket::socket_id(&account.user.id));
+        Ok(Connected { identity: Visitor { account, place: OnceLock::new() }, socket_id })
+    }
+
+    fn opened(&self, visitor: &Visitor, closer: Closer) {
+        visitor.place.get_or_init(|| self.canvases.connected(&visitor.account, closer));
     }
 }
 
-/// The channels of the user socket: the canvas, for the people of this source.
-pub fn router(people: Arc<dyn People>) -> Router<Arc<User>> {
-    Router::new().channel("workflow:*", move |user: &Arc<User>| Canvas::new(user.clone(), people.clone()))
+/// The channels of the user socket: the canvas.
+pub fn router(canvases: Arc<Canvases>) -> Router<Visitor> {
+    Router::new().channel("workflow:*", move |visitor: &Visitor| {
+        Canvas::new(visitor.account.user.clone(), canvases.clone())
+    })
 }

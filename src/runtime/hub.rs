@@ -10,7 +10,7 @@ use super::connections::Connections;
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::erased::{Accepted, AnyEndpoint};
-use crate::channel::{ConnectInfo, Handle, Hooks, Refusal};
+use crate::channel::{Closer, ConnectInfo, Handle, Hooks, Refusal};
 use crate::session::CloseReason;
 use crate::wire::Vsn;
 
@@ -65,6 +65,7 @@ impl Hub {
     /// Opens a connection that was let in.
     pub(crate) fn open(&self, vsn: Vsn, accepted: Accepted) -> Connection {
         let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes));
+        accepted.topics.opened(Closer::new(&outbox));
         let owner = self.handle().owner();
         let registration = self.connections.register(owner.id(), outbox.clone());
         let node = self.node.clone();

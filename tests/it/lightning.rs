@@ -15,11 +15,12 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use presenced::channel::{ConnectInfo, Refusal};
 use presenced::lightning::{
-    Access, Answer, People, Project, Unavailable, User, UserSocket, Workflow, router,
+    Access, Account, Answer, Canvases, People, Project, Unavailable, User, UserSocket, Workflow, router,
 };
 use presenced::server::Options;
 use presenced::wire::Vsn;
 use serde_json::json;
+use smol_str::SmolStr;
 
 use crate::support::{Client, Running};
 
@@ -29,8 +30,9 @@ use crate::support::{Client, Running};
 struct Office;
 
 impl People for Office {
-    fn user<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<User, Refusal>> {
-        ready(info.params.get("user").map(user).ok_or(Refusal::FORBIDDEN)).boxed()
+    fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {
+        let user = info.params.get("user").map(user).ok_or(Refusal::FORBIDDEN);
+        ready(user.map(|user| Account { user: Arc::new(user), login_session: None })).boxed()
     }
 
     fn project<'a>(&'a self, id: &'a str, user: &'a User) -> Answer<'a, Option<Project>> {
@@ -50,11 +52,23 @@ impl People for Office {
             "orphan" => Some("gone"),
             _ => None,
         };
-        answer(id, project.map(|project| Workflow { project_id: project.to_owned() }))
+        answer(id, project.map(|project| Workflow { project_id: project.to_owned(), deleted: false }))
     }
 
     fn has_snapshot<'a>(&'a self, workflow: &'a str, version: i64) -> Answer<'a, bool> {
         answer(workflow, (workflow, version) == ("w1", 3))
+    }
+
+    fn viewers<'a>(&'a self, project: &'a str) -> Answer<'a, Arc<[String]>> {
+        answer(project, if project == "p1" { Arc::new(["vic".to_owned()]) } else { Arc::default() })
+    }
+
+    fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>> {
+        ready(Ok(vec![true; accounts.len()])).boxed()
+    }
+
+    fn access<'a>(&'a self, pairs: &'a [(SmolStr, SmolStr)]) -> Answer<'a, Vec<Access>> {
+        ready(Ok(vec![Access::Edit; pairs.len()])).boxed()
     }
 }
 
@@ -68,8 +82,8 @@ fn user(id: &str) -> User {
 }
 
 async fn serve() -> Running {
-    let people = Arc::new(Office);
-    Running::start_with(UserSocket::new(people.clone()), router(people), Options::default()).await
+    let canvases = Canvases::new(Arc::new(Office));
+    Running::start_with(UserSocket::new(canvases.clone()), router(canvases), Options::default()).await
 }
 
 async fn client(server: &Running, user: &str) -> Client {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use presenced::lightning::clock::now_ms;
 use presenced::lightning::token::{Data, Keys, MaxAge, SecretKeyBase};
-use presenced::lightning::{Login, PeopleFile, UserSocket, router};
+use presenced::lightning::{Canvases, Login, PeopleFile, UserSocket, router};
 use presenced::server::{Options, Server};
 use presenced::wire::Vsn;
 use serde_json::json;
@@ -79,9 +79,15 @@ fn token(secret: &str, user: &str) -> String {
 }
 
 async fn server(file: &TestFile) -> (Running, Arc<PeopleFile>) {
+    let (running, people, _) = reviewed_server(file).await;
+    (running, people)
+}
+
+async fn reviewed_server(file: &TestFile) -> (Running, Arc<PeopleFile>, Arc<Canvases>) {
     let people = Arc::new(PeopleFile::open(file.path(), Login::Claimed).expect("the file is in order"));
-    let server = Server::new(UserSocket::new(people.clone()), router(people.clone()), Options::default());
-    (Running::serve(server).await, people)
+    let canvases = Canvases::new(people.clone());
+    let server = Server::new(UserSocket::new(canvases.clone()), router(canvases.clone()), Options::default());
+    (Running::serve(server).await, people, canvases)
 }
 
 /// What a WebSocket's request without the headers of an upgrade is answered with: 400 says that all else is well.
@@ -215,4 +221,30 @@ async fn a_secret_without_people_or_too_short_ends_with_78_and_is_not_printed() 
         assert_eq!(ended.code, Some(78), "{ended:?}");
         assert!(ended.stderr.contains("SECRET_KEY_BASE: ") && !ended.stderr.contains(secret), "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_or_loses_a_role_is_shown_out_at_the_next_review() {
+    let file = TestFile::new("review.toml", PEOPLE);
+    let (running, people, canvases) = reviewed_server(&file).await;
+    let room = "workflow:presence:w1";
+    let mut ada = Client::connect(running.address(), Vsn::V2, "user_id=ada").await;
+    let mut vic = Client::connect(running.address(), Vsn::V2, "user_id=vic").await;
+    for client in [&mut ada, &mut vic] {
+        assert_eq!(client.join(room, json!({})).await.status, "ok");
+        client.expect(room, "presence_state").await;
+    }
+    canvases.review().await.expect("a file can always answer");
+    vic.heartbeat().await;
+
+    file.write(&PEOPLE.replace("vic = \"viewer\"", ""));
+    people.look();
+    canvases.review().await.expect("a file can always answer");
+    vic.expect(room, "phx_close").await;
+    vic.heartbeat().await;
+
+    file.write("");
+    people.look();
+    canvases.review().await.expect("a file can always answer");
+    assert_eq!((ada.closed().await, vic.closed().await), (1001, 1001));
 }

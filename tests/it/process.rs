@@ -85,6 +85,7 @@ async fn every_value_that_cannot_be_used_has_a_line_of_its_own() {
         ("LISTEN_ADDRESS", "nowhere"),
         ("PORT", "-1"),
         ("ORIGINS", "https://good.example,bad"),
+        ("REVIEW_INTERVAL", "0"),
         ("IDLE_TIMEOUT", "0"),
         ("MAX_CHANNELS", "0"),
         ("OUTBOX_BYTES", "1"),
@@ -234,12 +235,13 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 13] = [
+const KNOBS: [(&str, &str); 14] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
     ("--origins", "ORIGINS"),
     ("--url-host", "URL_HOST"),
+    ("--review-interval", "REVIEW_INTERVAL"),
     ("--idle-timeout", "IDLE_TIMEOUT"),
     ("--max-channels", "MAX_CHANNELS"),
     ("--outbox-bytes", "OUTBOX_BYTES"),

@@ -1,6 +1,7 @@
 //! What a people file says: users, projects with members and roles, workflows.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -136,13 +137,20 @@ impl Directory {
         self.users.get(id)
     }
 
-    /// What a user may do in a project; `None` where there is no such project.
+    /// What a user may do in a project; `None` where there is no such project. A user who is disabled has no role.
     pub(super) fn access(&self, project: &str, user: &str) -> Option<Access> {
         Some(match self.projects.get(project)?.get(user) {
+            _ if !self.users.contains_key(user) => Access::None,
             None => Access::None,
             Some(Role::Viewer) => Access::View,
             Some(Role::Editor | Role::Admin | Role::Owner) => Access::Edit,
         })
+    }
+
+    /// The ids of a project's viewers.
+    pub(super) fn viewers(&self, project: &str) -> Arc<[String]> {
+        let members = self.projects.get(project).into_iter().flatten();
+        members.filter(|(_, role)| **role == Role::Viewer).map(|(member, _)| member.clone()).collect()
     }
 
     /// The project that holds a workflow.

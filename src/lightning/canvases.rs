@@ -1,0 +1,102 @@
+//! What all canvases share: the people source, and who is in, so that everybody can be looked at again.
+//!
+//! Owns the rounds of review: a login session that has ended closes its connection, a lost role ends its channels.
+//! A source that cannot answer changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol_str::SmolStr;
+use tracing::{info, warn};
+
+use super::canvas::Reviewed;
+use super::people::{Access, Account, People, Unavailable};
+use super::roster::{Place, Roster};
+use crate::channel::{Closer, Context};
+
+/// What the canvases of a server share.
+pub struct Canvases {
+    people: Arc<dyn People>,
+    connections: Roster<(Account, Closer)>,
+    seats: Roster<Seat>,
+}
+
+/// A joined canvas, as far as its right to be there goes.
+struct Seat {
+    user: SmolStr,
+    project: SmolStr,
+    canvas: Context<Reviewed>,
+}
+
+/// A connection's entry among those that are reviewed, for as long as it is held.
+pub(super) struct ConnectionPlace(#[expect(dead_code, reason = "held")] Place<(Account, Closer)>);
+
+/// The same for a joined canvas.
+pub(super) struct SeatPlace(#[expect(dead_code, reason = "held")] Place<Seat>);
+
+impl Canvases {
+    /// Canvases for the people of this source, with nobody on them.
+    pub fn new(people: Arc<dyn People>) -> Arc<Self> {
+        Arc::new(Canvases { people, connections: Roster::default(), seats: Roster::default() })
+    }
+
+    /// Where people come from.
+    pub fn people(&self) -> &dyn People {
+        &*self.people
+    }
+
+    /// `None` where nobody is reviewed.
+    pub(super) fn connected(&self, account: &Account, closer: Closer) -> Option<ConnectionPlace> {
+        self.people.changes().then(|| ConnectionPlace(self.connections.enter((account.clone(), closer))))
+    }
+
+    /// `None` where nobody is reviewed.
+    pub(super) fn seated(&self, user: &str, project: &str, canvas: &Context<Reviewed>) -> Option<SeatPlace> {
+        let seat = || Seat { user: user.into(), project: project.into(), canvas: canvas.clone() };
+        self.people.changes().then(|| SeatPlace(self.seats.enter(seat())))
+    }
+
+    /// Looks at everybody again and again, for ever.
+    pub async fn review_every(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        // The first tick is now, when nobody has been in for long enough.
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.review().await {
+                warn!(%error, "who is connected could not be looked at again; all stay");
+            }
+        }
+    }
+
+    /// Looks at everybody once: closes the connections whose account could not connect any more, and tells every
+    /// canvas what its user may do now.
+    ///
+    /// # Errors
+    /// [`Unavailable`], where the people source could not answer for all of them.
+    pub async fn review(&self) -> Result<(), Unavailable> {
+        for chunk in self.connections.entries().chunks(AT_ONCE) {
+            let accounts: Vec<Account> = chunk.iter().map(|entry| entry.0.clone()).collect();
+            let still_in = self.people.still_in(&accounts).await?;
+            for (entry, _) in chunk.iter().zip(still_in).filter(|(_, still_in)| !still_in) {
+                let (account, closer) = &**entry;
+                info!(user = %account.user.id, "a user may not be connected any more");
+                closer.close();
+            }
+        }
+        for chunk in self.seats.entries().chunks(AT_ONCE) {
+            let pairs: Vec<_> = chunk.iter().map(|seat| (seat.user.clone(), seat.project.clone())).collect();
+            let access = self.people.access(&pairs).await?;
+            for (seat, access) in chunk.iter().zip(access) {
+                if access == Access::None {
+                    info!(user = %seat.user, topic = seat.canvas.topic(), "a user may not be on a canvas any more");
+                }
+                seat.canvas.send(Reviewed { access });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many one question to the people source is about.
+const AT_ONCE: usize = 1000;
