@@ -69,7 +69,8 @@ pub(super) fn meta(json: &str) -> Meta {
 #[derive(Default)]
 struct Room {
     pending: Pending,
-    clients: Vec<Client>,
+    /// Each is the client of an owner, who may be on the topic or not.
+    clients: Vec<(OwnerId, Client)>,
     accumulated: Accumulated,
 }
 
@@ -88,7 +89,7 @@ impl Room {
             let seen = self.accumulated.apply(&topic.into(), &diff.joins(), &diff.leaves()).clone();
             assert_eq!(unordered(&seen), unordered(&expected));
             assert_eq!(self.accumulated.apply(&topic.into(), &diff.joins(), &diff.leaves()), &seen);
-            for client in &mut self.clients {
+            for (_, client) in &mut self.clients {
                 client.receive_diff(&diff.encode());
                 if client.has_state {
                     let mut twice = client.clone();
@@ -97,14 +98,14 @@ impl Room {
                 }
             }
         }
-        for client in self.clients.iter().filter(|client| client.has_state) {
+        for (_, client) in self.clients.iter().filter(|(_, client)| client.has_state) {
             assert_eq!(unordered(&client.list), unordered(&expected));
         }
     }
 
-    /// The state that is sent now; everything that waits has been shown to somebody by it.
-    fn state(&mut self, topic: &str, tracker: &Tracker) -> Bytes {
-        self.pending.snapshot_taken();
+    /// The state that is sent to an owner's client now; everything that waits has been shown by it.
+    fn state(&mut self, to: OwnerId, topic: &str, tracker: &Tracker) -> Bytes {
+        self.pending.snapshot_taken(to);
         let snapshot = tracker.snapshot(topic);
         let encoded: Value = serde_json::from_slice(&snapshot.encode()).expect("a state is JSON");
         assert_eq!(encoded, serde_json::to_value(snapshot.presences()).expect("serialises"));
@@ -147,9 +148,13 @@ enum Step {
     /// What waits is sent.
     Flush,
     /// Somebody subscribes and gets the state in the same moment.
-    Subscribe,
+    Subscribe {
+        owner: u64,
+    },
     /// Somebody subscribes, and diffs may come before the state.
-    SubscribeEarly,
+    SubscribeEarly {
+        owner: u64,
+    },
     /// Whoever subscribed gets a state: the first for some, a fresh one for the others.
     SendStates,
 }
@@ -158,14 +163,16 @@ fn step() -> impl Strategy<Value = Step> {
     // Few owners and keys, so that they meet often.
     let (owner, key, meta) = (0..3u64, 0..4usize, 0..METAS.len());
     let held = (owner.clone(), key, meta);
+    // Who subscribes may be one of those who track, or only hear.
+    let listener = 0..6u64;
     prop_oneof![
         6 => held.clone().prop_map(|(owner, key, meta)| Step::Track { owner, key, meta }),
         6 => held.clone().prop_map(|(owner, key, meta)| Step::Update { owner, key, meta }),
         4 => held.prop_map(|(owner, key, _)| Step::Untrack { owner, key }),
         2 => owner.prop_map(|owner| Step::OwnerGone { owner }),
         3 => Just(Step::Flush),
-        3 => Just(Step::Subscribe),
-        1 => Just(Step::SubscribeEarly),
+        3 => listener.clone().prop_map(|owner| Step::Subscribe { owner }),
+        1 => listener.prop_map(|owner| Step::SubscribeEarly { owner }),
         1 => Just(Step::SendStates),
     ]
 }
@@ -206,7 +213,7 @@ fn change(world: &mut World, model: &mut Model, at: usize, step: &Step) -> Optio
             assert_eq!(change.as_ref().map_or(0, |change| change.leaves.len()), before - model.len());
             change
         }
-        Step::Flush | Step::Subscribe | Step::SubscribeEarly | Step::SendStates => None,
+        Step::Flush | Step::Subscribe { .. } | Step::SubscribeEarly { .. } | Step::SendStates => None,
     }
 }
 
@@ -234,38 +241,47 @@ proptest! {
         let (mut world, mut model) = (World::new(), Model::new());
         let mut rooms: Vec<Room> = TOPICS.iter().map(|_| Room::default()).collect();
         for (room, topic) in rooms.iter_mut().zip(TOPICS) {
-            let mut from_the_start = Client::default();
-            from_the_start.receive_state(&room.state(topic, &world.tracker));
-            room.clients.push(from_the_start);
+            let (owner, mut from_the_start) = (OwnerId(6), Client::default());
+            from_the_start.receive_state(&room.state(owner, topic, &world.tracker));
+            room.clients.push((owner, from_the_start));
         }
 
         for (at, step) in &steps {
             let (topic, room) = (TOPICS[*at], &mut rooms[*at]);
             if let Some(change) = change(&mut world, &mut model, *at, step) {
-                room.pending.absorb(change);
+                match step {
+                Step::OwnerGone { owner } => room.pending.absorb_parting(OwnerId(*owner), change),
+                _ => room.pending.absorb(change),
+            }
             }
             agree(&world.tracker, &model);
             match step {
                 Step::Flush => room.flush(topic, &world.tracker),
-                Step::Subscribe => {
-                    let mut client = Client::default();
-                    client.receive_state(&room.state(topic, &world.tracker));
-                    room.clients.push(client);
+                Step::Subscribe { owner } => {
+                    let (owner, mut client) = (OwnerId(*owner), Client::default());
+                    client.receive_state(&room.state(owner, topic, &world.tracker));
+                    room.clients.push((owner, client));
                 }
-                Step::SubscribeEarly => room.clients.push(Client::default()),
+                Step::SubscribeEarly { owner } => room.clients.push((OwnerId(*owner), Client::default())),
                 Step::SendStates => {
-                    let state = room.state(topic, &world.tracker);
-                    room.clients.iter_mut().for_each(|client| client.receive_state(&state));
+                    let mut clients = std::mem::take(&mut room.clients);
+                    for (owner, client) in &mut clients {
+                        client.receive_state(&room.state(*owner, topic, &world.tracker));
+                    }
+                    room.clients = clients;
                 }
+                // Whoever goes hears no more.
+                Step::OwnerGone { owner } => room.clients.retain(|(client, _)| client.0 != *owner),
                 _ => {}
             }
         }
 
         for (room, topic) in rooms.iter_mut().zip(TOPICS) {
-            let state = room.state(topic, &world.tracker);
-            for client in room.clients.iter_mut().filter(|client| !client.has_state) {
-                client.receive_state(&state);
+            let mut clients = std::mem::take(&mut room.clients);
+            for (owner, client) in clients.iter_mut().filter(|(_, client)| !client.has_state) {
+                client.receive_state(&room.state(*owner, topic, &world.tracker));
             }
+            room.clients = clients;
             room.flush(topic, &world.tracker);
         }
     }

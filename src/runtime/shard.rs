@@ -211,6 +211,10 @@ impl Shard {
             let Some(Reverse((_, name))) = self.due.pop() else { break };
             if let Some(topic) = self.topics.get_mut(&name) {
                 topic.scheduled = false;
+                if topic.pending.is_empty() {
+                    // All that gathered came and went: the topic is busy, though there is nothing to tell.
+                    topic.flushed = Some(now);
+                }
                 if !topic.touched {
                     touched.push(name);
                 }
@@ -313,7 +317,9 @@ impl Shard {
     fn gone(&mut self, name: &SmolStr, owner: OwnerId) {
         self.topic(name).subscribers.swap_remove(&owner);
         if let Some(change) = self.tracker.untrack_owner(name, owner) {
-            self.changed(name, change);
+            let topic = self.topic(name);
+            topic.pending.absorb_parting(owner, change);
+            topic.changed = true;
         }
     }
 
@@ -330,7 +336,7 @@ impl Shard {
             self.listings.put(name, self.tracker.snapshot(name));
         }
         if !topic.wanted.is_empty() {
-            topic.pending.snapshot_taken();
+            topic.wanted.iter().for_each(|to| topic.pending.snapshot_taken(to.seat.id()));
             let wanted = std::mem::take(&mut topic.wanted);
             self.push_states(name, wanted);
         }
@@ -446,7 +452,7 @@ impl Topic {
         }
     }
 
-    /// No diff was told within the window.
+    /// Within the window no diff was told, nor was one due.
     fn is_quiet(&self, now: Instant, window: Duration) -> bool {
         self.flushed.is_none_or(|flushed| flushed + window <= now)
     }

@@ -224,6 +224,29 @@ fn what_follows_within_the_window_is_told_as_one_at_its_end() {
 }
 
 #[test]
+fn whoever_looks_in_for_less_than_a_window_on_a_busy_topic_disturbs_nobody() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(false);
+    world.track(1, "a");
+    world.settle();
+    for visit in 0..3 {
+        let visitor = world.subscribe(false);
+        let id = world.listeners[visitor].seat.id();
+        world.track(id.0, "v");
+        world.push_state(visitor);
+        world.pass(2);
+        world.gone(id);
+        world.pass(3);
+        assert_eq!(world.listeners[0].frames, 1, "visit {visit}");
+        world.listeners.truncate(1);
+    }
+    world.pass(5);
+    world.track(2, "b");
+    world.settle();
+    assert_eq!(world.listeners[0].frames, 2, "the topic has become quiet");
+}
+
+#[test]
 fn who_comes_to_a_quiet_topic_is_not_told_what_was_before() {
     let mut world = World::new(WINDOW);
     world.track(1, "a");
