@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     crash_told: bool,
     /// Frames that are next to be written.
     pub(crate) ready: VecDeque<Frame>,
+    /// A callback was begun that has not returned yet: more to send may come of it in a moment.
+    begun: bool,
     _registration: Registration,
 }
 
@@ -107,6 +109,7 @@ impl Connection {
             held: 0,
             crash_told: false,
             ready: VecDeque::new(),
+            begun: false,
             _registration: registration,
         }
     }
@@ -125,6 +128,17 @@ impl Connection {
     /// reads must not overflow its own line.
     pub(crate) fn has_much_to_send(&self) -> bool {
         self.outbox.has_much()
+    }
+
+    /// Whether a callback was begun since this was asked last, and has not returned at once. What it asked of others
+    /// may be done before this task has its next turn: then its reply and all that follows make one write.
+    pub(crate) fn take_begun(&mut self) -> bool {
+        std::mem::take(&mut self.begun)
+    }
+
+    /// Puts an answer of the transport in line, behind those to what came before.
+    pub(crate) fn answer(&self, frame: Frame) {
+        self.outbox.send(frame);
     }
 
     /// Takes in a text message, which is valid UTF-8.
@@ -377,7 +391,10 @@ impl Connection {
     fn call(&mut self, mut callback: Callback, cx: &mut Context<'_>) {
         match callback.poll(cx) {
             Poll::Ready(called) => self.returned(callback.channel, called, cx),
-            Poll::Pending => self.callbacks.push(callback),
+            Poll::Pending => {
+                self.begun = true;
+                self.callbacks.push(callback);
+            }
         }
     }
 

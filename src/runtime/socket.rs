@@ -7,12 +7,17 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::iter;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use pin_project_lite::pin_project;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tracing::trace;
 
 use super::connection::Connection;
@@ -30,6 +35,17 @@ pub(crate) struct Socket {
     unread: BytesMut,
     /// How much of the first ready frame is written.
     written: usize,
+}
+
+pin_project! {
+    /// A socket at work: the whole of its task. Written out, because an `async fn` keeps what it is given twice, and
+    /// this is most of what an idle connection costs; what the end needs is only allocated then.
+    pub(crate) struct Running {
+        socket: Option<Socket>,
+        #[pin]
+        silence: Sleep,
+        end: Option<BoxFuture<'static, ()>>,
+    }
 }
 
 impl Socket {
@@ -50,11 +66,10 @@ impl Socket {
         }
     }
 
-    /// Runs the connection to its end, whoever ends it. What the end needs is only allocated then: an idle socket is
-    /// as large as its task.
-    pub(crate) async fn run(mut self) {
-        let reason = self.serve().await;
-        Box::pin(self.finish(reason)).await;
+    /// Runs the connection to its end, whoever ends it.
+    pub(crate) fn run(self) -> Running {
+        let silence = tokio::time::sleep_until(self.idle.expires().into());
+        Running { socket: Some(self), silence, end: None }
     }
 
     async fn finish(self, reason: CloseReason) {
@@ -71,22 +86,18 @@ impl Socket {
         tokio::join!(connection.end(reason), farewell(stream, decoder, unsent, reason));
     }
 
-    async fn serve(&mut self) -> CloseReason {
-        let silence = tokio::time::sleep_until(self.idle.expires().into());
-        tokio::pin!(silence);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(reason) = self.poll(cx) {
+    /// Does all that can be done now, and ends a client that has been silent for too long.
+    fn poll_serve(&mut self, mut silence: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if let Poll::Ready(reason) = self.poll(cx) {
+            return Poll::Ready(reason);
+        }
+        while silence.as_mut().poll(cx).is_ready() {
+            if let Some(reason) = self.idle.check(Instant::now()) {
                 return Poll::Ready(reason);
             }
-            while silence.as_mut().poll(cx).is_ready() {
-                if let Some(reason) = self.idle.check(Instant::now()) {
-                    return Poll::Ready(reason);
-                }
-                silence.as_mut().reset(self.idle.expires().into());
-            }
-            Poll::Pending
-        })
-        .await
+            silence.as_mut().reset(self.idle.expires().into());
+        }
+        Poll::Pending
     }
 
     /// Does all that can be done now.
@@ -103,6 +114,9 @@ impl Socket {
                 return Poll::Ready(reason);
             }
             if !self.connection.ready.is_empty() {
+                if self.connection.take_begun() {
+                    break;
+                }
                 match self.poll_write(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
@@ -198,13 +212,26 @@ impl Socket {
             match event {
                 Event::Text(text) => self.connection.receive_text(&text, cx)?,
                 Event::Binary(bytes) => self.connection.receive_binary(&bytes, cx)?,
-                Event::Ping(payload) => self.connection.ready.push_back(websocket::pong(&payload)),
+                Event::Ping(payload) => self.connection.answer(websocket::pong(&payload)),
                 Event::Pong(_) => {}
                 Event::Close(code) => return Err(CloseReason::ByClient(code)),
             }
         }
         self.unread.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if let Some(socket) = this.socket {
+            let reason = ready!(socket.poll_serve(this.silence, cx));
+            *this.end = this.socket.take().map(|socket| socket.finish(reason).boxed());
+        }
+        this.end.as_mut().map_or(Poll::Ready(()), |end| end.as_mut().poll(cx))
     }
 }
 

@@ -68,6 +68,16 @@ async fn bytes_that_come_one_by_one_are_a_message_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ping_is_answered_behind_the_messages_before_it() {
+    let server = Running::start(lobbies(), Options::default()).await;
+    let mut raw = Raw::open(server.address(), "2.0.0").await;
+    raw.write(&[text(&heartbeat(1)), frame(PING, b"p"), text(&heartbeat(2))].concat()).await;
+    assert_eq!(raw.json().await[1], "1");
+    assert_eq!(raw.frame().await, Some(Frame { first: PONG, payload: "p".into() }));
+    assert_eq!(raw.json().await[1], "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_together_are_answered_in_order() {
     let server = Running::start(lobbies(), Options::default()).await;
     let mut raw = Raw::open(server.address(), "2.0.0").await;
