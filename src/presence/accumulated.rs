@@ -7,8 +7,9 @@
 //! leaves removed, and a topic without anybody is forgotten. Metas are told apart by `phx_ref`, and not as a
 //! whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 

@@ -5,11 +5,12 @@
 //! Contract: `Phoenix.Tracker` puts `phx_ref` into the meta whatever the meta has there. Phoenix writes a
 //! meta's own string key `phx_ref` beside its own; here it is replaced, for a client cannot live with two.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -34,21 +35,19 @@ impl Meta {
     /// than 127 levels, holding a lone surrogate or a number too large for a float.
     pub fn parse(json: &[u8]) -> Result<Self, NotAnObject> {
         // Raw values are skipped over, not read: only decoding shows that they can be decoded.
-        serde_json::from_slice::<Map<String, Value>>(json)?;
+        serde_json::from_slice::<Readable>(json)?;
         let Members(written) = serde_json::from_slice(json)?;
 
         let mut members = String::with_capacity(json.len());
         let mut own_prev = None;
         for (name, value) in written {
-            let member = format!("{}:{}", name.get(), value.get());
-            match serde_json::from_str::<String>(name.get())?.as_str() {
+            let (name, value) = (name.get(), value.get());
+            match &*decoded(name)? {
                 PHX_REF => {}
-                PHX_REF_PREV => own_prev = Some(member.into_boxed_str()),
+                PHX_REF_PREV => own_prev = Some(format!("{name}:{value}").into_boxed_str()),
                 _ => {
-                    if !members.is_empty() {
-                        members.push(',');
-                    }
-                    members.push_str(&member);
+                    let comma = if members.is_empty() { "" } else { "," };
+                    members.extend([comma, name, ":", value]);
                 }
             }
         }
@@ -113,6 +112,67 @@ pub struct NotAnObject {
 impl From<serde_json::Error> for NotAnObject {
     fn from(error: serde_json::Error) -> Self {
         NotAnObject { line: error.line(), column: error.column() }
+    }
+}
+
+/// A name as it is meant, out of its JSON text: most are written as they are.
+fn decoded(name: &str) -> Result<Cow<'_, str>, NotAnObject> {
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
+        _ => Ok(Cow::Owned(serde_json::from_str(name)?)),
+    }
+}
+
+/// Any JSON that can be decoded; nothing of it is kept.
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Through;
+
+        impl<'de> Visitor<'de> for Through {
+            type Value = Readable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Readable, E> {
+                Ok(Readable)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Readable, A::Error> {
+                while items.next_element::<Readable>()?.is_some() {}
+                Ok(Readable)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Readable, A::Error> {
+                while members.next_entry::<Readable, Readable>()?.is_some() {}
+                Ok(Readable)
+            }
+        }
+
+        deserializer.deserialize_any(Through)
     }
 }
 

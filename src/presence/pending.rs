@@ -5,8 +5,9 @@
 //! with the tracker's list: undone changes are left out, unless a snapshot has told somebody of them who is still
 //! there.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::diff::Diff;
 use super::entry::{Entry, OwnerId};

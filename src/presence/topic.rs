@@ -3,8 +3,10 @@
 //! Owns them twice: in the order in which they are listed, and by owner, so that one owner's end costs what
 //! that owner had and not what the topic has. Not here: clocks and tags (`tracker`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::entry::{Entry, OwnerId};
 

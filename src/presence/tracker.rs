@@ -6,9 +6,9 @@
 //! Contract: phoenix_pubsub 2.2.0, `Phoenix.Tracker.track/5`, `update/5`, `untrack/4`, and the clocks of
 //! `Phoenix.Tracker.State`: a join and a leave take one each, an update two.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -48,7 +48,7 @@ pub struct NotTracked;
 impl Tracker {
     /// A tracker of nothing yet, whose first change has clock 1.
     pub fn new(replica: ReplicaId) -> Self {
-        Self { replica: Arc::new(replica), clock: 0, topics: HashMap::new(), len: 0 }
+        Self { replica: Arc::new(replica), clock: 0, topics: HashMap::default(), len: 0 }
     }
 
     /// Puts `owner` on `topic` under `key`, where others may be too.

@@ -4,12 +4,13 @@
 //! decides when to take what waits in the outbox.
 //! Rules: contract/phoenix.md §3.3 and §3.4.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use futures::FutureExt;
 use serde_json::json;
 use tracing::{debug, warn};
@@ -101,7 +102,7 @@ impl Connection {
             session: Session::new(max_channels),
             owner,
             outbox,
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             joining: None,
             callbacks: Vec::new(),
             leaving: Vec::new(),

@@ -1,8 +1,8 @@
 //! Who is connected: every open connection, so that all can be told to close.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 
 use super::outbox::Outbox;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
@@ -69,7 +70,7 @@ impl Line {
 
 impl StateFor {
     /// Pushes the list, unless the channel has gone meanwhile.
-    pub(crate) fn push(self, present: &IndexMap<OwnerId, Subscriber>, list: &Payload) {
+    pub(crate) fn push(self, present: &IndexMap<OwnerId, Subscriber, RandomState>, list: &Payload) {
         let seat = &self.seat;
         if present.contains_key(&seat.id()) {
             let topic = Field::from(seat.topic.clone());

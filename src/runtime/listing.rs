@@ -1,9 +1,9 @@
 //! The published lists: who is on each topic, readable without asking the topic's owner.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use parking_lot::RwLock;
 use smol_str::SmolStr;
 

@@ -1,11 +1,12 @@
 //! The process as channels and the program see it: finds the shard of a topic and asks it.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use smol_str::SmolStr;
@@ -66,7 +67,7 @@ impl Node {
                 ShardHandle { ops, listings }
             })
             .collect();
-        Arc::new(Node { shards, hasher: RandomState::new(), next_id: AtomicU64::new(1), fetcher })
+        Arc::new(Node { shards, hasher: RandomState::default(), next_id: AtomicU64::new(1), fetcher })
     }
 
     /// A channel of its own topic starts to hear it.

@@ -8,10 +8,12 @@
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
@@ -57,7 +59,7 @@ pub(crate) struct ShardHooks {
 /// A topic that somebody hears or is present on.
 #[derive(Default)]
 struct Topic {
-    subscribers: IndexMap<OwnerId, Subscriber>,
+    subscribers: IndexMap<OwnerId, Subscriber, RandomState>,
     pending: Pending,
     /// Who is to be pushed the list, once this round of operations is applied.
     wanted: Vec<StateFor>,
@@ -148,7 +150,7 @@ impl Shard {
         window: Duration,
     ) -> Self {
         Shard {
-            topics: HashMap::new(),
+            topics: HashMap::default(),
             tracker,
             refs,
             hooks,

@@ -1,7 +1,6 @@
 //! The dispatch of an incoming message: the first rule that applies, in Phoenix's order.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use serde_json::json;
 use smol_str::SmolStr;
 
@@ -101,7 +100,7 @@ pub struct Departed {
 impl Session {
     /// A session with nothing joined, which may join up to `max_channels` topics at a time.
     pub fn new(max_channels: usize) -> Self {
-        Session { joined: HashMap::new(), max_channels }
+        Session { joined: HashMap::default(), max_channels }
     }
 
     /// Finds what a message asks for. `serves` tells whether any channel serves a topic.
