@@ -3,27 +3,28 @@
 //! A flag that cannot be read is clap's to report (exit code 2). A value that cannot be used, from a flag or the
 //! environment, is reported here, all of them at once (exit code 78).
 
+mod listen;
 mod values;
 
 use std::env::VarError;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::listen::listen_addresses;
 use self::values::Values;
 use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
 use crate::lightning::{Login, PeopleFile};
 use crate::ops::logging::{self, Format};
-use crate::server::{BadOrigin, Options, OriginPattern, Origins};
+use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins};
 use crate::token_command::TokenCommand;
 
 /// The configuration of a `presenced` process.
 pub struct Config {
-    /// Where to listen.
-    pub address: SocketAddr,
+    /// Where to listen; at least at one place.
+    pub listen: Vec<ListenAddress>,
     /// Where people come from.
     pub people: PeopleSource,
     /// What the server is to do with its clients.
@@ -51,16 +52,17 @@ pub struct BadConfig(pub Vec<String>);
 /// A presence server that speaks the Phoenix channels protocol.
 ///
 /// Without arguments it serves on 127.0.0.1:4000, with people taken from the connection's own parameters: for
-/// development, and refused on any address that is not loopback.
+/// development, and refused on any address that is neither loopback nor a Unix socket.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 struct Flags {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The address to listen on
-    #[arg(long, value_name = "IP", env = "LISTEN_ADDRESS", default_value = "127.0.0.1")]
+    /// The addresses to listen on, separated by commas: IPv4, IPv6, or `unix:/path` for a Unix socket, whose file's
+    /// mode is as the umask leaves it
+    #[arg(long, value_name = "ADDRESSES", env = "LISTEN_ADDRESS", default_value = "127.0.0.1")]
     listen_address: String,
-    /// The port to listen on; 0 takes any that is free
+    /// The port to listen on, at every address that has ports; 0 takes any that is free
     #[arg(long, value_name = "PORT", env = "PORT", default_value = "4000")]
     port: String,
     /// The file that names users, projects with their members' roles, and workflows; TOML, or JSON by its ending. It
@@ -154,8 +156,10 @@ impl Config {
     /// The outer error is clap's: a flag of the command line that is not of its type.
     fn from_flags(flags: Flags, matches: &ArgMatches) -> Result<Result<Self, BadConfig>, clap::Error> {
         let mut values = Values::new(matches);
-        let ip = values.read::<IpAddr>("listen_address", &flags.listen_address)?;
         let port = values.read::<u16>("port", &flags.port)?;
+        let listen = values.read_with("listen_address", &flags.listen_address, |text| {
+            listen_addresses(text, port.unwrap_or_default())
+        })?;
         let url_host = flags.url_host.as_deref().unwrap_or_default();
         values.require("url_host", !url_host.contains(['/', ':']), || {
             "must be a host alone, without scheme and port".into()
@@ -187,13 +191,12 @@ impl Config {
             let why = "tokens name users, and nothing says who they are; give --people";
             values.note_line(format!("{SECRET_KEY_BASE}: {why}"));
         }
-        values.require("listen_address", has_secret || ip.is_none_or(|ip| ip.is_loopback()), || {
-            format!(
-                "{} is not loopback; people who are who they say they are must stay on this machine (tokens need \
-                 {SECRET_KEY_BASE})",
-                flags.listen_address
-            )
-        });
+        let abroad = listen.iter().flatten().find(|address| !address.is_of_this_machine());
+        if let Some(address) = abroad.filter(|_| !has_secret) {
+            let why = "neither loopback nor a Unix socket; people who are who they say they are must stay on this \
+                       machine (tokens need SECRET_KEY_BASE)";
+            values.note("listen_address", &format!("{address} is {why}"));
+        }
         let people = match people {
             None => Some(PeopleSource::Development),
             Some(path) => login.and_then(|login| match PeopleFile::open(path, login) {
@@ -231,7 +234,7 @@ impl Config {
                 ..Options::default()
             };
             Some(Config {
-                address: SocketAddr::new(ip?, port?),
+                listen: listen?,
                 people: people?,
                 server,
                 review_interval: review_interval?,

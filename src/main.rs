@@ -8,9 +8,8 @@ use anyhow::Context;
 use presenced::config::{Config, Invocation, PeopleSource};
 use presenced::lightning::{self, Canvases, Development, People, UserSocket, demo};
 use presenced::ops::logging;
-use presenced::server::{self, Server, Stopped};
+use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -52,9 +51,8 @@ fn print(line: Result<String, BadToken>) -> ExitCode {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", config.address))?;
-    let address = listener.local_addr().context("the listener has no address")?;
+    let listeners = Listeners::bind(&config.listen).await?;
+    let addresses = listeners.addresses().context("a listener has no address")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     logging::start(config.log_filter, config.log_format);
@@ -63,7 +61,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let people: Arc<dyn People> = match config.people {
         PeopleSource::Development => {
             pages.extend(demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)));
-            info!("for development: people are who they say they are; open http://{address}/");
+            let page = addresses.iter().find(|address| matches!(address, ListenAddress::Tcp(_)));
+            let page = page.map(|address| format!("; open http://{address}/")).unwrap_or_default();
+            info!("for development: people are who they say they are{page}");
             Arc::new(Development)
         }
         PeopleSource::File(file) => {
@@ -83,10 +83,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::new(UserSocket::new(canvases.clone()), lightning::router(canvases), config.server)
         .pages(server::pages(pages));
 
-    // Nobody may be listening to what is said here.
-    let _ = writeln!(std::io::stdout(), "listening on {address}");
+    for address in addresses {
+        // Nobody may be listening to what is said here.
+        let _ = writeln!(std::io::stdout(), "listening on {address}");
+    }
     let stopped = server
-        .run(listener, async {
+        .run(listeners, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}

@@ -4,6 +4,7 @@
 //! can be taken over with small buffers and every task is known when the server stops.
 
 mod admission;
+mod listener;
 mod longpoll;
 mod origin;
 mod pages;
@@ -13,7 +14,6 @@ mod websocket;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,6 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -31,13 +30,16 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use self::admission::Admission;
+use self::listener::Peer;
+pub use self::listener::{CannotListen, ListenAddress, Listeners};
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
-use self::request::{Peer, request, request_with_body};
+use self::request::{request, request_with_body};
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
+use crate::runtime::stream::Stream;
 
 /// A server for one connect handler and its channels.
 pub struct Server {
@@ -111,9 +113,10 @@ impl Server {
         self
     }
 
-    /// Serves a bound listener until `shutdown` resolves; then accepts nothing more, closes every connection with
-    /// 1012 and waits for them, within the time the options give.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Stopped {
+    /// Serves a bound listener, or several, until `shutdown` resolves; then accepts nothing more, closes every
+    /// connection with 1012 and waits for them, within the time the options give.
+    pub async fn run(self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) -> Stopped {
+        let mut listeners: Listeners = listeners.into();
         let service = TowerToHyperService::new(warp::service(self.routes()));
         let requests = Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() };
         let mut shutdown = pin!(shutdown);
@@ -121,13 +124,13 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => requests.serve(stream, address, service.clone()),
+                accepted = listeners.accept() => match accepted {
+                    Ok((stream, peer)) => requests.serve(stream, peer, service.clone()),
                     Err(error) => refused(&error).await,
                 }
             }
         }
-        drop(listener);
+        drop(listeners);
         info!(connections = self.hub.connections(), "shutting down");
         let drained = async {
             requests.stop.cancel();
@@ -189,7 +192,7 @@ struct Requests {
 
 impl Requests {
     /// Serves the HTTP requests of one stream, until it ends or becomes a socket, which has a task of its own.
-    fn serve<S>(&self, stream: TcpStream, address: SocketAddr, service: S)
+    fn serve<S>(&self, stream: Stream, peer: Peer, service: S)
     where
         S: Service<
                 hyper::Request<hyper::body::Incoming>,
@@ -200,13 +203,13 @@ impl Requests {
             + 'static,
         S::Future: Send,
     {
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = stream.set_nodelay() {
             debug!(%error, "a client was gone before it was served");
             return;
         }
         let stop = self.stop.clone();
         let with_peer = service_fn(move |mut request: hyper::Request<_>| {
-            request.extensions_mut().insert(Peer(address));
+            request.extensions_mut().insert(peer);
             service.call(request)
         });
         self.tasks.spawn(async move {

@@ -1,7 +1,7 @@
 //! Who connects: the application turns parameters and headers into an identity, or refuses.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use http::{HeaderMap, StatusCode};
@@ -66,8 +66,8 @@ pub struct ConnectInfo {
     pub headers: HeaderMap,
     /// The `authToken` of phoenix.js 1.8, where the server looks for one and the client brought one.
     pub auth_token: Option<String>,
-    /// The other end, where the transport knows it.
-    pub peer: Option<SocketAddr>,
+    /// The client's address; `None` behind a Unix socket.
+    pub peer: Option<IpAddr>,
     /// How the client talks.
     pub transport: Transport,
 }

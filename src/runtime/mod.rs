@@ -22,3 +22,4 @@ mod outbox;
 mod shard;
 mod shard_task;
 pub(crate) mod socket;
+pub(crate) mod stream;

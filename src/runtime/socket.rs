@@ -7,27 +7,22 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::iter;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use pin_project_lite::pin_project;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::time::Sleep;
 use tracing::trace;
 
 use super::connection::Connection;
+use super::stream::Stream;
 use crate::session::{CloseReason, Idle};
 use crate::wire::Frame;
 use crate::wire::websocket::{self, Decoder, Event, Limits};
 
 /// A WebSocket and the connection on it.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     connection: Connection,
     idle: Idle,
@@ -37,25 +32,9 @@ pub(crate) struct Socket {
     written: usize,
 }
 
-pin_project! {
-    /// A socket at work: the whole of its task. Written out, because an `async fn` keeps what it is given twice, and
-    /// this is most of what an idle connection costs; what the end needs is only allocated then.
-    pub(crate) struct Running {
-        socket: Option<Socket>,
-        #[pin]
-        silence: Sleep,
-        end: Option<BoxFuture<'static, ()>>,
-    }
-}
-
 impl Socket {
     /// A socket whose handshake is done; `early` was read behind the request.
-    pub(crate) fn new(
-        stream: TcpStream,
-        early: &[u8],
-        connection: Connection,
-        idle_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(stream: Stream, early: &[u8], connection: Connection, idle_timeout: Duration) -> Self {
         Socket {
             stream,
             decoder: Decoder::new(Limits::default()),
@@ -66,10 +45,16 @@ impl Socket {
         }
     }
 
-    /// Runs the connection to its end, whoever ends it.
-    pub(crate) fn run(self) -> Running {
-        let silence = tokio::time::sleep_until(self.idle.expires().into());
-        Running { socket: Some(self), silence, end: None }
+    /// Runs the connection to its end, whoever ends it. What the end needs is only allocated then: an idle socket is
+    /// as large as its task.
+    ///
+    /// A block, because an async function would keep its argument beside the variable that it becomes.
+    #[expect(clippy::manual_async_fn, reason = "the task is half as large")]
+    pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let reason = self.serve().await;
+            Box::pin(self.finish(reason)).await;
+        }
     }
 
     async fn finish(self, reason: CloseReason) {
@@ -86,18 +71,22 @@ impl Socket {
         tokio::join!(connection.end(reason), farewell(stream, decoder, unsent, reason));
     }
 
-    /// Does all that can be done now, and ends a client that has been silent for too long.
-    fn poll_serve(&mut self, mut silence: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if let Poll::Ready(reason) = self.poll(cx) {
-            return Poll::Ready(reason);
-        }
-        while silence.as_mut().poll(cx).is_ready() {
-            if let Some(reason) = self.idle.check(Instant::now()) {
+    async fn serve(&mut self) -> CloseReason {
+        let silence = tokio::time::sleep_until(self.idle.expires().into());
+        tokio::pin!(silence);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(reason) = self.poll(cx) {
                 return Poll::Ready(reason);
             }
-            silence.as_mut().reset(self.idle.expires().into());
-        }
-        Poll::Pending
+            while silence.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = self.idle.check(Instant::now()) {
+                    return Poll::Ready(reason);
+                }
+                silence.as_mut().reset(self.idle.expires().into());
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Does all that can be done now.
@@ -222,22 +211,9 @@ impl Socket {
     }
 }
 
-impl Future for Running {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if let Some(socket) = this.socket {
-            let reason = ready!(socket.poll_serve(this.silence, cx));
-            *this.end = this.socket.take().map(|socket| socket.finish(reason).boxed());
-        }
-        this.end.as_mut().map_or(Poll::Ready(()), |end| end.as_mut().poll(cx))
-    }
-}
-
 /// Finishes what was begun, says why the connection ends, and waits for the other end to take note: closing with
 /// unread input would reset the connection, and the client would never see the close frame.
-async fn farewell(mut stream: TcpStream, mut decoder: Decoder, unsent: Vec<Bytes>, reason: CloseReason) {
+async fn farewell(mut stream: Stream, mut decoder: Decoder, unsent: Vec<Bytes>, reason: CloseReason) {
     let Some(code) = reason.code() else { return };
     let said = async {
         for bytes in unsent {

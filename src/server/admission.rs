@@ -2,8 +2,9 @@
 
 use http::{HeaderMap, HeaderName};
 
+use super::listener::Peer;
 use super::origin::Origins;
-use super::request::{Peer, Request};
+use super::request::Request;
 use super::subprotocol::Subprotocol;
 use crate::channel::{ConnectInfo, Params, Transport};
 use crate::wire::Vsn;
@@ -43,7 +44,10 @@ pub(super) fn connect_info(
     auth_token: Option<String>,
     transport: Transport,
 ) -> ConnectInfo {
-    let peer = request.peer.map(|Peer(address)| address);
+    let peer = match request.peer {
+        Some(Peer::Ip(address)) => Some(address),
+        Some(Peer::Unix) | None => None,
+    };
     ConnectInfo { params, headers: request.headers.clone(), auth_token, peer, transport }
 }
 

@@ -1,7 +1,6 @@
 //! A request as the transports look at it.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,19 +10,18 @@ use http::{HeaderMap, Method};
 use hyper::upgrade::OnUpgrade;
 use warp::{Buf, Filter};
 
+use super::listener::Peer;
+
 /// What the transports look at of a request.
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) query: String,
     pub(super) headers: HeaderMap,
+    /// The accept loop puts it to each request.
     pub(super) peer: Option<Peer>,
     pub(super) upgrade: Option<OnUpgrade>,
     body: Body,
 }
-
-/// The address of the other end; the accept loop puts it to each request.
-#[derive(Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What comes behind the head; read only when it is asked for, so that nobody can fill memory before the checks.
 type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;

@@ -2,21 +2,21 @@
 //!
 //! Rules: the order of checks of contract/phoenix.md §1.3; RFC 6455 §4.2.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::admission::{Admission, connect_info, negotiate};
-use super::request::{Peer, Request};
+use super::listener::Peer;
+use super::request::Request;
 use crate::channel::erased::Accepted;
 use crate::channel::{Params, Transport};
 use crate::runtime::hub::Hub;
 use crate::runtime::socket::Socket;
+use crate::runtime::stream::Stream;
 use crate::wire::{Vsn, websocket};
 
 /// Answers a request for the WebSocket route, and starts the connection where it is one.
@@ -28,8 +28,7 @@ pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Re
     match handshake(&request.headers, subprotocol, request.upgrade) {
         Ok((response, upgrade)) => {
             let tasks = hub.tasks.clone();
-            let peer = request.peer.map(|Peer(address)| address);
-            tasks.spawn(take_over(hub, vsn, accepted, peer, upgrade));
+            tasks.spawn(take_over(hub, vsn, accepted, request.peer, upgrade));
             response
         }
         Err(reason) => {
@@ -104,14 +103,8 @@ fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str>
 
 /// Waits until the 101 is written, and starts the connection on what is left of HTTP: the stream, and what the client
 /// has sent behind its request. The connection has a task of its own, which does not carry the handshake's memory along.
-async fn take_over(
-    hub: Arc<Hub>,
-    vsn: Vsn,
-    accepted: Accepted,
-    peer: Option<SocketAddr>,
-    upgrade: OnUpgrade,
-) {
-    let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+async fn take_over(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, peer: Option<Peer>, upgrade: OnUpgrade) {
+    let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
     };

@@ -6,6 +6,7 @@ mod fixtures;
 mod handshake;
 mod hooks;
 mod lightning;
+mod listening;
 mod log;
 mod longpoll;
 mod malformed;

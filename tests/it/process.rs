@@ -108,10 +108,15 @@ async fn every_value_that_cannot_be_used_has_a_line_of_its_own() {
 async fn people_who_are_who_they_say_they_are_stay_on_this_machine() {
     let from_variable = run(&[], &[("LISTEN_ADDRESS", "0.0.0.0")]).await;
     let from_flag = run(&["--listen-address", "::"], &[]).await;
-    for (ended, name) in [(from_variable, "LISTEN_ADDRESS: 0.0.0.0"), (from_flag, "--listen-address: ::")] {
+    let among_others = run(&["--listen-address", "127.0.0.1,unix:/nowhere,10.0.0.1"], &[]).await;
+    for (ended, name) in [
+        (from_variable, "LISTEN_ADDRESS: 0.0.0.0:4000"),
+        (from_flag, "--listen-address: [::]:4000"),
+        (among_others, "--listen-address: 10.0.0.1:4000"),
+    ] {
         assert_eq!(ended.code, Some(78));
         assert!(
-            ended.stderr.starts_with(&format!("presenced: {name} is not loopback; ")),
+            ended.stderr.starts_with(&format!("presenced: {name} is neither loopback nor a Unix socket; ")),
             "{}",
             ended.stderr
         );

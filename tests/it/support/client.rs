@@ -6,25 +6,32 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use futures::{SinkExt, StreamExt};
 use presenced::wire::Vsn;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::within;
 
 /// One connection.
 pub struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     vsn: Vsn,
     last_ref: u64,
     /// The join_ref of each topic joined last.
     joins: HashMap<String, String>,
     mailbox: VecDeque<Message>,
 }
+
+/// What a WebSocket goes over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What the server sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,15 +60,26 @@ pub struct Reply {
 impl Client {
     /// Connects with these parameters, such as `user=ada`.
     pub async fn connect(server: SocketAddr, vsn: Vsn, params: &str) -> Self {
+        let stream = within("the connection", TcpStream::connect(server)).await.expect("the server listens");
+        // Without Nagle's algorithm: what a test sends is to be there when it looks for what it caused.
+        stream.set_nodelay(true).expect("the stream is open");
+        Client::over(Box::new(stream), &server.to_string(), vsn, params).await
+    }
+
+    /// The same through a Unix socket.
+    pub async fn connect_unix(server: &Path, vsn: Vsn, params: &str) -> Self {
+        let stream = within("the connection", UnixStream::connect(server)).await.expect("the server listens");
+        Client::over(Box::new(stream), "localhost", vsn, params).await
+    }
+
+    async fn over(stream: Box<dyn Stream>, host: &str, vsn: Vsn, params: &str) -> Self {
         let number = match vsn {
             Vsn::V1 => "1.0.0",
             Vsn::V2 => "2.0.0",
         };
-        let url = format!("ws://{server}/socket/websocket?vsn={number}&{params}");
-        // Without Nagle's algorithm: what a test sends is to be there when it looks for what it caused.
-        let handshake = connect_async_with_config(&url, None, true);
-        let (socket, _) =
-            within("the handshake", handshake).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+        let url = format!("ws://{host}/socket/websocket?vsn={number}&{params}");
+        let handshake = within("the handshake", client_async(&url, stream)).await;
+        let (socket, _) = handshake.unwrap_or_else(|error| panic!("{url}: {error}"));
         Client { socket, vsn, last_ref: 0, joins: HashMap::new(), mailbox: VecDeque::new() }
     }
 

@@ -16,7 +16,8 @@ use super::within;
 /// A `presenced` that listens. It is killed when this is dropped.
 pub struct Process {
     child: Child,
-    address: SocketAddr,
+    /// Where it listens, in its own words.
+    listening: Vec<String>,
     stdout: Lines<BufReader<ChildStdout>>,
     /// Collected all the time: a process whose pipe is full stands still.
     stderr: JoinHandle<String>,
@@ -27,7 +28,7 @@ pub struct Process {
 pub struct Ended {
     /// `None` if a signal killed it.
     pub code: Option<i32>,
-    /// What came behind the line that names its address.
+    /// What came behind the lines that name its addresses.
     pub stdout: String,
     pub stderr: String,
 }
@@ -40,20 +41,33 @@ impl Process {
 
     /// The same with these variables.
     pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Process::start_listening(1, flags, variables).await
+    }
+
+    /// The same, at this many addresses.
+    pub async fn start_listening(count: usize, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(flags, variables).args(["--port", "0"]).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("stdout was asked to be piped");
         let mut stdout = BufReader::new(stdout).lines();
         let stderr = child.stderr.take().expect("stderr was asked to be piped");
         let stderr = tokio::spawn(collect(stderr));
-        let line = within("the first line", stdout.next_line()).await.expect("the line is text");
-        let address = line.as_deref().and_then(|line| line.strip_prefix("listening on "));
-        let address = address.unwrap_or_else(|| panic!("it printed {line:?}"));
-        Process { child, address: address.parse().expect("an address"), stdout, stderr }
+        let mut listening = Vec::new();
+        for _ in 0..count {
+            let line = within("the next line", stdout.next_line()).await.expect("the line is text");
+            let address = line.as_deref().and_then(|line| line.strip_prefix("listening on "));
+            listening.push(address.unwrap_or_else(|| panic!("it printed {line:?}")).to_owned());
+        }
+        Process { child, listening, stdout, stderr }
     }
 
-    /// Where it listens.
+    /// Where it listens first, which is an address with a port.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening[0].parse().expect("an address")
+    }
+
+    /// Where it listens, in its own words.
+    pub fn listening(&self) -> &[String] {
+        &self.listening
     }
 
     /// Sends it a signal, such as `TERM`.
