@@ -18,7 +18,7 @@ use self::values::Values;
 use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
 use crate::lightning::{Login, PeopleFile};
 use crate::ops::logging::{self, Format};
-use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins};
+use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins, TrustedProxies};
 use crate::token_command::TokenCommand;
 
 /// The configuration of a `presenced` process.
@@ -76,6 +76,10 @@ struct Flags {
     /// The host under which pages reach the server [default: the host that each request names]
     #[arg(long, value_name = "HOST", env = "URL_HOST")]
     url_host: Option<String>,
+    /// The proxies whose X-Forwarded-For is believed, as addresses and networks, separated by commas. With any of them
+    /// whoever speaks through a Unix socket is believed too; `unix` stands for that alone [default: none]
+    #[arg(long, value_name = "PROXIES", env = "TRUSTED_PROXIES")]
+    trusted_proxies: Option<String>,
     /// How often everybody who is connected is looked at again, in seconds: who has logged out, was disabled or has
     /// lost a role is shown out
     #[arg(long, value_name = "SECONDS", env = "REVIEW_INTERVAL", default_value = "60")]
@@ -167,6 +171,8 @@ impl Config {
         let origins = values.read_with("origins", flags.origins.as_deref().unwrap_or_default(), |text| {
             origins(text, url_host)
         })?;
+        let trusted_proxies = flags.trusted_proxies.as_deref().unwrap_or_default();
+        let trusted_proxies = values.read_with("trusted_proxies", trusted_proxies, TrustedProxies::parse)?;
         let review_interval = values.seconds("review_interval", &flags.review_interval)?;
         let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
@@ -224,6 +230,7 @@ impl Config {
         let config = (|| {
             let server = Options {
                 origins: origins?,
+                trusted_proxies: trusted_proxies?,
                 auth_token: true,
                 idle_timeout: idle_timeout?,
                 max_channels: max_channels?,

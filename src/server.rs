@@ -8,6 +8,7 @@ mod listener;
 mod longpoll;
 mod origin;
 mod pages;
+mod proxies;
 mod request;
 mod subprotocol;
 mod websocket;
@@ -34,6 +35,7 @@ use self::listener::Peer;
 pub use self::listener::{CannotListen, ListenAddress, Listeners};
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
+pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
@@ -55,6 +57,8 @@ pub struct Options {
     pub mount: String,
     /// Which pages may connect.
     pub origins: Origins,
+    /// The proxies that may say whom they speak for, in `x-forwarded-for`.
+    pub trusted_proxies: TrustedProxies,
     /// Whether the `authToken` of phoenix.js 1.8 is looked for, among the WebSocket subprotocols and in the header
     /// `x-phoenix-authtoken` of long poll (`auth_token: true` in Phoenix).
     pub auth_token: bool,
@@ -149,8 +153,8 @@ impl Server {
 
     fn routes(&self) -> BoxedFilter<(Response<String>,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
-        let Options { origins, auth_token, .. } = self.options.clone();
-        let admission = Arc::new(Admission { origins, auth_token });
+        let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
+        let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
         let mount = mount(&self.options.mount);
         let (hub, allowed) = (self.hub.clone(), admission.clone());
         let websocket = mount
@@ -172,6 +176,7 @@ impl Default for Options {
         Options {
             mount: "/socket".into(),
             origins: Origins::default(),
+            trusted_proxies: TrustedProxies::default(),
             auth_token: false,
             hooks: Hooks::new(),
             idle_timeout: Duration::from_secs(60),

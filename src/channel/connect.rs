@@ -66,7 +66,8 @@ pub struct ConnectInfo {
     pub headers: HeaderMap,
     /// The `authToken` of phoenix.js 1.8, where the server looks for one and the client brought one.
     pub auth_token: Option<String>,
-    /// The client's address; `None` behind a Unix socket.
+    /// The client's address: that of the other end, or whom a trusted proxy speaks for. `None` behind a Unix socket
+    /// through which no such proxy speaks.
     pub peer: Option<IpAddr>,
     /// How the client talks.
     pub transport: Transport,

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 
-use super::listener::Peer;
 use super::origin::Origins;
+use super::proxies::TrustedProxies;
 use super::request::Request;
 use super::subprotocol::Subprotocol;
 use crate::channel::{ConnectInfo, Params, Transport};
@@ -12,6 +12,7 @@ use crate::wire::Vsn;
 /// What a server asks of a client before its application is asked.
 pub(super) struct Admission {
     pub(super) origins: Origins,
+    pub(super) trusted_proxies: TrustedProxies,
     /// Whether an `authToken` is looked for; if not, subprotocols are ignored.
     pub(super) auth_token: bool,
 }
@@ -27,6 +28,18 @@ impl Admission {
         let token = headers.get(&AUTH_TOKEN_HEADER).filter(|_| self.auth_token)?;
         token.to_str().ok().map(str::to_owned)
     }
+
+    /// What the application is told of a client.
+    pub(super) fn connect_info(
+        &self,
+        request: &Request,
+        params: Params,
+        auth_token: Option<String>,
+        transport: Transport,
+    ) -> ConnectInfo {
+        let peer = request.peer.and_then(|peer| self.trusted_proxies.client(peer, &request.headers));
+        ConnectInfo { params, headers: request.headers.clone(), auth_token, peer, transport }
+    }
 }
 
 /// The serializer for the `vsn` parameter, which has to be a text.
@@ -35,20 +48,6 @@ pub(super) fn negotiate(params: &Params) -> Option<Vsn> {
         None => Vsn::negotiate(None),
         Some(vsn) => Vsn::negotiate(Some(vsn.as_str()?)),
     }
-}
-
-/// What the application is told of a client.
-pub(super) fn connect_info(
-    request: &Request,
-    params: Params,
-    auth_token: Option<String>,
-    transport: Transport,
-) -> ConnectInfo {
-    let peer = match request.peer {
-        Some(Peer::Ip(address)) => Some(address),
-        Some(Peer::Unix) | None => None,
-    };
-    ConnectInfo { params, headers: request.headers.clone(), auth_token, peer, transport }
 }
 
 const AUTH_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-phoenix-authtoken");

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tracing::debug;
 
-use super::admission::{Admission, connect_info, negotiate};
+use super::admission::{Admission, negotiate};
 use super::request::Request;
 use super::websocket::empty;
 use crate::channel::{ConnectInfo, Params, Transport};
@@ -75,7 +75,8 @@ async fn get(
         };
     }
     let auth_token = admission.token_header(&request.headers);
-    match open(hub, longpoll, connect_info(request, params, auth_token, Transport::LongPoll)).await {
+    let info = admission.connect_info(request, params, auth_token, Transport::LongPoll);
+    match open(hub, longpoll, info).await {
         Some(token) => protocol(json!({"status": 410, "token": token, "messages": []})),
         None => protocol(json!({"status": 403})),
     }

@@ -9,7 +9,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tracing::debug;
 
-use super::admission::{Admission, connect_info, negotiate};
+use super::admission::{Admission, negotiate};
 use super::listener::Peer;
 use super::request::Request;
 use crate::channel::erased::Accepted;
@@ -54,7 +54,7 @@ async fn admit(
     }
     let subprotocol = admission.subprotocol(&request.headers).ok_or(StatusCode::FORBIDDEN)?;
     let vsn = negotiate(&params).ok_or(StatusCode::FORBIDDEN)?;
-    let info = connect_info(request, params, subprotocol.auth_token, Transport::WebSocket);
+    let info = admission.connect_info(request, params, subprotocol.auth_token, Transport::WebSocket);
     let accepted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
     Ok((vsn, accepted, subprotocol.answer))
 }

@@ -13,6 +13,7 @@ mod malformed;
 mod people_file;
 mod presence;
 mod process;
+mod proxies;
 mod replay;
 mod shutdown;
 mod support;

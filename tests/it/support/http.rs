@@ -3,13 +3,15 @@
 //! Not here: WebSockets, and requests that are no HTTP ([`super::raw`]).
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 use super::within;
 
@@ -32,8 +34,30 @@ pub async fn request(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Answer {
+    let stream = within("the connection", TcpStream::connect(server)).await.expect("the server listens");
+    exchange(stream, method, path, headers, body.into()).await
+}
+
+/// The same through a Unix socket.
+pub async fn request_unix(
+    server: &Path,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let stream = within("the connection", UnixStream::connect(server)).await.expect("the server listens");
+    exchange(stream, method, path, headers, body.into()).await
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Answer {
     let exchange = async {
-        let stream = TcpStream::connect(server).await.expect("the server listens");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a stream is enough");
         // Its errors reach the request.
@@ -42,7 +66,7 @@ pub async fn request(
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).expect("a request");
+        let request = request.body(Full::new(body)).expect("a request");
         Answer::receive(sender.send_request(request).await.expect("an answer")).await
     };
     within(&format!("the answer to {method} {path}"), exchange).await
