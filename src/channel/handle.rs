@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::node::{Broadcast, Node};
 use super::owner::Owner;
+use super::watch::Watch;
 use crate::presence::{OwnerId, Presence, Presences};
 use crate::wire::{Json, Payload};
 
@@ -97,6 +98,12 @@ impl Handle {
     /// Something that may be present without a connection. What it tracks leaves when it is dropped.
     pub fn owner(&self) -> Owner {
         Owner::new(self.0.new_owner(), self.clone())
+    }
+
+    /// Hears a topic's presence from now on: its list, then every diff, in the order in which clients are sent them. It
+    /// ends where more than `most_bytes` wait to be taken.
+    pub fn watch(&self, topic: &str, most_bytes: usize) -> Watch {
+        Watch::start(SmolStr::new(topic), self.owner(), most_bytes)
     }
 
     /// Resolves once no fetch hook is running (`fetchers_pids/0` is for the same: a test that must not end before

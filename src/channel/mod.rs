@@ -19,6 +19,7 @@ mod owner;
 mod params;
 mod presence;
 mod router;
+mod watch;
 
 pub use connect::{Closer, Connect, ConnectInfo, Connected, Refusal, Transport};
 pub use context::{Context, Incoming, PushError, ReplyRef};
@@ -29,6 +30,7 @@ pub use params::{BadQuery, Params};
 pub(crate) use presence::Fetch;
 pub use presence::{FetchError, HandleMetas, Hooks, Presence};
 pub use router::Router;
+pub use watch::{Watch, Watched};
 
 /// What channels receive and send.
 pub use crate::wire::{Json, ParseError, Payload};

@@ -44,6 +44,8 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()>;
     /// Lets the channel hear the topic's diffs under the channel's own topic.
     fn follow(&self, topic: SmolStr, seat: &Arc<Seat>);
+    /// Lets code outside channels hear the topic's diffs, as mail.
+    fn watch(&self, topic: SmolStr, seat: &Arc<Seat>);
     /// Reads the last published list, waiting for nobody but the fetch hook.
     fn list(&self, topic: SmolStr) -> BoxFuture<'static, Presences>;
     /// The same, encoded; without a fetch hook the encoding is shared by all readers.
@@ -94,7 +96,7 @@ pub(crate) enum Mail {
     In { event: Field, reference: Field, payload: Payload },
     /// A message of the program itself.
     Info(Box<dyn Any + Send>),
-    /// A broadcast that the channel intercepts.
+    /// A broadcast that the channel intercepts, or what a watch hears.
     Out { event: SmolStr, payload: Payload },
     /// The client wants to leave; the reference is echoed.
     Leave { reference: Field },

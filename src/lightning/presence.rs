@@ -50,7 +50,18 @@ impl WorkflowPresence {
     /// `{user, joined_at}`. A session that is there already stays as it was. (In Lightning the calling process also
     /// subscribes to the topic; a channel does so with [`follow`](crate::channel::Presence::follow).)
     pub async fn track_user_presence(&self, user: &User, workflow_id: &str, session: &Owner) {
-        let meta = UserMeta { user: user.clone(), joined_at: now_us() };
+        self.track_user_presence_since(user, workflow_id, session, now_us()).await;
+    }
+
+    /// The same for a session that began at `joined_at`, in microseconds of Unix time: it ranks among the others by that.
+    pub async fn track_user_presence_since(
+        &self,
+        user: &User,
+        workflow_id: &str,
+        session: &Owner,
+        joined_at: i64,
+    ) {
+        let meta = UserMeta { user: user.clone(), joined_at };
         let meta = Meta::of(&meta).expect("a user and a time are an object");
         // Either it is tracked already, which is as good, or the session has ended.
         let _ = session.track(Self::topic(workflow_id), user.id.as_str(), meta).await;

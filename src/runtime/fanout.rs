@@ -23,6 +23,8 @@ pub(crate) enum Role {
     Member { intercepts: &'static [&'static str] },
     /// A channel of another topic, which hears this one's presence under its own name.
     Follower { under: SmolStr },
+    /// Code outside channels, which takes this topic's presence as it is.
+    Watcher,
     /// A connection, on the topic of its socket id.
     Transport,
 }
@@ -45,7 +47,7 @@ impl<'a> FanOut<'a> {
     pub(crate) fn broadcast(&mut self, id: OwnerId, to: &Subscriber) {
         match to.role {
             Role::Member { intercepts } => self.tell_member(id, to, intercepts),
-            Role::Follower { .. } => {}
+            Role::Follower { .. } | Role::Watcher => {}
             Role::Transport if self.event == DISCONNECT => to.peer.disconnect(),
             Role::Transport => {}
         }
@@ -56,16 +58,21 @@ impl<'a> FanOut<'a> {
         match &to.role {
             Role::Member { intercepts } => self.tell_member(id, to, intercepts),
             Role::Follower { under } => self.send(to, under),
+            Role::Watcher => self.mail(id, to),
             Role::Transport => {}
         }
     }
 
     fn tell_member(&mut self, id: OwnerId, to: &Subscriber, intercepts: &[&str]) {
         if intercepts.contains(&self.event.as_str()) {
-            to.peer.mail(id, Mail::Out { event: self.event.clone(), payload: self.payload.clone() });
+            self.mail(id, to);
         } else {
             self.send(to, self.topic);
         }
+    }
+
+    fn mail(&self, id: OwnerId, to: &Subscriber) {
+        to.peer.mail(id, Mail::Out { event: self.event.clone(), payload: self.payload.clone() });
     }
 
     fn send(&mut self, to: &Subscriber, under: &SmolStr) {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use super::fanout::Subscriber;
+use super::fanout::{Role, Subscriber};
 use crate::channel::context::Seat;
+use crate::channel::node::Mail;
 use crate::presence::{OwnerId, Presences};
 use crate::wire::{self, Excerpt, Field, Payload};
 
@@ -26,7 +28,7 @@ struct Place {
     fetched: Option<[Presences; 2]>,
 }
 
-/// A channel that is to be pushed `presence_state`.
+/// A channel, or a watch, that is to be pushed `presence_state`.
 pub(crate) struct StateFor {
     pub(crate) seat: Arc<Seat>,
     pub(crate) done: oneshot::Sender<()>,
@@ -69,24 +71,37 @@ impl Line {
 }
 
 impl StateFor {
-    /// Pushes the list, unless the channel has gone meanwhile.
+    /// Pushes the list, unless the channel or watch has gone meanwhile.
     pub(crate) fn push(self, present: &IndexMap<OwnerId, Subscriber, RandomState>, list: &Payload) {
         let seat = &self.seat;
-        if present.contains_key(&seat.id()) {
-            let topic = Field::from(seat.topic.clone());
-            let frame =
-                wire::encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, "presence_state", list);
-            match frame {
-                Ok(frame) => seat.peer.send(frame),
-                Err(error) => {
-                    tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
+        match present.get(&seat.id()).map(|subscriber| &subscriber.role) {
+            Some(Role::Watcher) => {
+                seat.peer.mail(seat.id(), Mail::Out { event: PRESENCE_STATE, payload: list.clone() });
+            }
+            Some(_) => {
+                let topic = Field::from(seat.topic.clone());
+                match wire::encode_message(
+                    seat.vsn,
+                    &seat.join_ref,
+                    &Field::Null,
+                    &topic,
+                    &PRESENCE_STATE,
+                    list,
+                ) {
+                    Ok(frame) => seat.peer.send(frame),
+                    Err(error) => {
+                        tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
+                    }
                 }
             }
+            None => {}
         }
         // Whoever asked may have ended meanwhile.
         let _ = self.done.send(());
     }
 }
+
+const PRESENCE_STATE: SmolStr = SmolStr::new_static("presence_state");
 
 #[cfg(test)]
 mod tests {

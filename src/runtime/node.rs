@@ -167,6 +167,10 @@ impl NodePort for Node {
         self.enter(topic, seat, Role::Follower { under: seat.topic.clone() });
     }
 
+    fn watch(&self, topic: SmolStr, seat: &Arc<Seat>) {
+        self.enter(topic, seat, Role::Watcher);
+    }
+
     fn list(&self, topic: SmolStr) -> BoxFuture<'static, Presences> {
         let list = self.shard(&topic).listings.get(&topic).snapshot.presences();
         let Some(fetcher) = &self.fetcher else { return futures::future::ready(list).boxed() };
