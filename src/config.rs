@@ -3,6 +3,7 @@
 //! A flag that cannot be read is clap's to report (exit code 2). A value that cannot be used, from a flag or the
 //! environment, is reported here, all of them at once (exit code 78).
 
+mod api;
 mod listen;
 mod values;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+pub use self::api::ApiConfig;
 use self::listen::listen_addresses;
 use self::values::Values;
 use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
@@ -29,6 +31,8 @@ pub struct Config {
     pub people: PeopleSource,
     /// What the server is to do with its clients.
     pub server: Options,
+    /// Where programs are served.
+    pub api: ApiConfig,
     /// How often everybody who is connected is looked at again.
     pub review_interval: Duration,
     /// What is logged.
@@ -80,6 +84,10 @@ struct Flags {
     /// whoever speaks through a Unix socket is believed too; `unix` stands for that alone [default: none]
     #[arg(long, value_name = "PROXIES", env = "TRUSTED_PROXIES")]
     trusted_proxies: Option<String>,
+    /// Where the HTTP API listens by itself: IP:PORT, or unix:/path [default: nowhere; with API_TOKEN it is served
+    /// beside the canvas clients]
+    #[arg(long, value_name = "ADDRESS", env = "API_LISTEN_ADDRESS")]
+    api_listen_address: Option<String>,
     /// How often everybody who is connected is looked at again, in seconds: who has logged out, was disabled or has
     /// lost a role is shown out
     #[arg(long, value_name = "SECONDS", env = "REVIEW_INTERVAL", default_value = "60")]
@@ -180,6 +188,7 @@ impl Config {
         let flush_window = values.read::<u16>("flush_window", &flags.flush_window)?;
         let longpoll_window = values.read::<u32>("longpoll_window", &flags.longpoll_window)?;
         let shutdown_timeout = values.seconds("shutdown_timeout", &flags.shutdown_timeout)?;
+        let api = ApiConfig::read(&mut values, flags.api_listen_address.as_deref())?;
         let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
         let log_format = values.read_with("log_format", &flags.log_format, format)?;
 
@@ -244,6 +253,7 @@ impl Config {
                 listen: listen?,
                 people: people?,
                 server,
+                api: api?,
                 review_interval: review_interval?,
                 log_filter: log_filter?,
                 log_format: log_format?,
@@ -313,5 +323,9 @@ it may add first_name, last_name and email, or be a guest without user_id; the p
 be somebody of the file. With SECRET_KEY_BASE it brings a Phoenix.Token
 of its user id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the
 secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
+
+Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; and with API_TOKEN
+in the environment, of at least 32 bytes, beside the canvas clients too. Then every request brings it, as
+`Authorization: Bearer …`.
 
 Exit codes: 0 stopped by a signal, 1 cannot listen, 2 unusable arguments, 78 unusable configuration.";

@@ -22,6 +22,7 @@ pub mod wire;
 mod runtime;
 
 // the application and the process
+pub mod api;
 pub mod config;
 pub mod lightning;
 pub mod ops;

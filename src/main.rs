@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use presenced::api::{Api, Listener};
 use presenced::config::{Config, Invocation, PeopleSource};
 use presenced::lightning::{self, Canvases, Development, People, UserSocket, demo};
 use presenced::ops::logging;
 use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -53,6 +55,13 @@ fn print(line: Result<String, BadToken>) -> ExitCode {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.listen).await?;
     let addresses = listeners.addresses().context("a listener has no address")?;
+    let api_listener = match &config.api.listen_address {
+        Some(address) => {
+            let listener = Listener::bind(address).await;
+            Some(listener.with_context(|| format!("the API cannot listen on {address}"))?)
+        }
+        None => None,
+    };
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     logging::start(config.log_filter, config.log_format);
@@ -80,21 +89,41 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let canvases = Canvases::new(people);
     let reviewed = canvases.clone();
     tokio::spawn(async move { reviewed.review_every(config.review_interval).await });
-    let server = Server::new(UserSocket::new(canvases.clone()), lightning::router(canvases), config.server)
-        .pages(server::pages(pages));
+    let router = lightning::router(canvases.clone());
+    let mut server =
+        Server::new(UserSocket::new(canvases.clone()), router, config.server).pages(server::pages(pages));
+    let has_token = config.api.token.is_some();
+    let api =
+        (has_token || api_listener.is_some()).then(|| Api::new(server.handle(), canvases, config.api.token));
+    if let Some(api) = api.as_ref().filter(|_| has_token) {
+        server = server.api(api.routes());
+    }
 
     for address in addresses {
         // Nobody may be listening to what is said here.
         let _ = writeln!(std::io::stdout(), "listening on {address}");
     }
+    let drained = CancellationToken::new();
+    let serving_api = api.clone().zip(api_listener).map(|(api, listener)| {
+        let _ = writeln!(std::io::stdout(), "API listening on {}", listener.address());
+        let until = drained.clone();
+        tokio::spawn(async move { api.serve(listener, until).await })
+    });
     let stopped = server
         .run(listeners, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            if let Some(api) = &api {
+                api.stop();
+            }
         })
         .await;
+    drained.cancel();
+    if let Some(serving_api) = serving_api {
+        serving_api.await.context("the API failed")?;
+    }
     match stopped {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),

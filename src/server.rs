@@ -27,8 +27,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::{Filter, Reply};
 
 use self::admission::Admission;
 use self::listener::Peer;
@@ -48,6 +48,7 @@ pub struct Server {
     hub: Arc<Hub>,
     options: Options,
     pages: BoxedFilter<(Response<String>,)>,
+    api: BoxedFilter<(warp::reply::Response,)>,
 }
 
 /// What may be set. The defaults are Phoenix's where Phoenix has the option.
@@ -100,9 +101,7 @@ impl Server {
         };
         let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
         let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
-        let nothing =
-            warp::any().and_then(|| async { Err::<Response<String>, _>(warp::reject::not_found()) });
-        Server { hub, options, pages: nothing.boxed() }
+        Server { hub, options, pages: nothing(), api: nothing() }
     }
 
     /// The way in for code outside channels.
@@ -114,6 +113,13 @@ impl Server {
     #[must_use]
     pub fn pages(mut self, pages: BoxedFilter<(Response<String>,)>) -> Self {
         self.pages = pages;
+        self
+    }
+
+    /// Serves these routes as well, such as those of an [`Api`](crate::api::Api).
+    #[must_use]
+    pub fn api(mut self, routes: BoxedFilter<(warp::reply::Response,)>) -> Self {
+        self.api = routes;
         self
     }
 
@@ -151,7 +157,7 @@ impl Server {
         }
     }
 
-    fn routes(&self) -> BoxedFilter<(Response<String>,)> {
+    fn routes(&self) -> BoxedFilter<(warp::reply::Response,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
         let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
         let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
@@ -167,7 +173,8 @@ impl Server {
             .and(warp::path!("longpoll"))
             .and(request_with_body())
             .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), admission.clone(), request));
-        websocket.or(longpoll).unify().or(self.pages.clone()).unify().boxed()
+        let whole = websocket.or(longpoll).unify().or(self.pages.clone()).unify();
+        whole.map(Reply::into_response).or(self.api.clone()).unify().boxed()
     }
 }
 
@@ -243,6 +250,11 @@ impl Requests {
 async fn refused(error: &std::io::Error) {
     warn!(%error, "a connection cannot be accepted");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// No routes.
+fn nothing<T: Send + 'static>() -> BoxedFilter<(T,)> {
+    warp::any().and_then(|| async { Err::<T, _>(warp::reject::not_found()) }).boxed()
 }
 
 /// The segments of the mount path.

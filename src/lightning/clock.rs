@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Microseconds of Unix time, as in `joined_at`.
-pub(super) fn now_us() -> i64 {
+pub fn now_us() -> i64 {
     i64::try_from(since_1970().as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -3,6 +3,7 @@
 //! Rule: `Lightning.Workflows.Presence.build_presences_summary/2`; contract/lightning.md §1.1.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::user::{User, UserPresence};
 
@@ -18,7 +19,7 @@ pub struct SummaryParams<'a> {
 }
 
 /// Who is on a workflow, and what that means for one of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PresencesSummary {
     /// Everyone, those who may only look too, the earliest first.
     pub presences: Vec<UserPresence>,

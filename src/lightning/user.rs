@@ -1,9 +1,10 @@
 //! People as the canvas shows them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A user, as far as others on a canvas may know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// Lightning's user id, a uuid in text; the key of the user's presences.
     pub id: String,
@@ -19,7 +20,7 @@ pub struct User {
 }
 
 /// A user on a workflow, whatever the number of tabs (the struct of `Lightning.Workflows.Presence`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserPresence {
     /// Who.
     pub user: User,

@@ -98,6 +98,7 @@ fn an_arrow_that_points_back_is_noticed() {
         ("runtime/longpoll/x.rs", "use super::super::super::lightning::User;", "lightning"),
         ("lightning/x.rs", "use crate::server::Server;", "server"),
         ("ops/x.rs", "use crate::wire::Vsn;", "wire"),
+        ("api/x.rs", "use crate::server::Server;", "server"),
     ];
     for (path, text, to) in back {
         let from = path.split('/').next().unwrap_or(path);
@@ -289,6 +290,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("channel", &["wire", "presence"]),
     ("runtime", &["wire", "session", "channel", "presence"]),
     ("lightning", &["channel", "presence"]),
+    ("api", &["channel", "lightning"]),
     ("ops", &["runtime"]),
 ];
 
@@ -300,6 +302,10 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("server.rs", "the routes are its filters"),
             ("server/pages.rs", "pages are one more route"),
             ("server/request.rs", "takes out of a request what the transports look at"),
+            ("api.rs", "its routes are one filter"),
+            ("api/request.rs", "takes out of a request what the endpoints look at"),
+            ("api/events.rs", "its server-sent events"),
+            ("api/listener.rs", "answers what no filter matches"),
         ],
     ),
     (
@@ -308,6 +314,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("server.rs", "serves each stream"),
             ("server/request.rs", "the upgrade comes with the request"),
             ("server/websocket.rs", "takes the stream over"),
+            ("api/listener.rs", "serves each stream"),
         ],
     ),
     ("anyhow", &[("main.rs", "errors end the process")]),

@@ -86,6 +86,8 @@ async fn every_value_that_cannot_be_used_has_a_line_of_its_own() {
         ("PORT", "-1"),
         ("ORIGINS", "https://good.example,bad"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.example"),
+        ("API_LISTEN_ADDRESS", "nowhere"),
+        ("API_TOKEN", "short"),
         ("REVIEW_INTERVAL", "0"),
         ("IDLE_TIMEOUT", "0"),
         ("MAX_CHANNELS", "0"),
@@ -241,13 +243,14 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 15] = [
+const KNOBS: [(&str, &str); 16] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
     ("--origins", "ORIGINS"),
     ("--url-host", "URL_HOST"),
     ("--trusted-proxies", "TRUSTED_PROXIES"),
+    ("--api-listen-address", "API_LISTEN_ADDRESS"),
     ("--review-interval", "REVIEW_INTERVAL"),
     ("--idle-timeout", "IDLE_TIMEOUT"),
     ("--max-channels", "MAX_CHANNELS"),

@@ -74,6 +74,7 @@ impl Node for Nowhere {
         nothing()
     }
     fn follow(&self, _: SmolStr, _: &Arc<Seat>) {}
+    fn watch(&self, _: SmolStr, _: &Arc<Seat>) {}
     fn list(&self, _: SmolStr) -> BoxFuture<'static, Presences> {
         futures::future::ready(Presences::default()).boxed()
     }

@@ -1,0 +1,193 @@
+//! Who is on workflows: lists, edit priority, counts.
+
+use http::Response;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::fields::{Field, Fields, Id, MOST_IDS};
+use super::problem::{Fault, PROBLEM_JSON, Problem, ProblemDocument};
+use super::{Api, json};
+use crate::lightning::clock::now_us;
+use crate::lightning::{PresencesSummary, SummaryParams, User, UserPresence, build_presences_summary};
+
+/// Who is on one workflow.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WorkflowPresences {
+    workflow_id: String,
+    /// One entry a user, by user id.
+    presences: Vec<UserPresence>,
+}
+
+/// How many are on one workflow.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WorkflowCounts {
+    workflow_id: String,
+    /// Whether anyone at all is there: who may only look, or looks at a snapshot, counts too.
+    has_any_presence: bool,
+    /// How many users.
+    users: usize,
+    /// How many sessions they have together.
+    sessions: usize,
+}
+
+/// Which workflows are asked about.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManyPresencesRequest {
+    /// Answered in this order.
+    #[schema(max_items = 1000)]
+    workflow_ids: Vec<Id>,
+    /// Whether the lists are left out.
+    counts_only: Option<bool>,
+}
+
+/// Who is on several workflows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ManyPresences {
+    workflows: Vec<WorkflowOfMany>,
+}
+
+/// Who, or only how many, are on one of several workflows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WorkflowOfMany {
+    #[serde(flatten)]
+    counts: WorkflowCounts,
+    /// Absent where only counts were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    presences: Option<Vec<UserPresence>>,
+}
+
+/// Lists a workflow (`list_presences_for/1`).
+#[utoipa::path(
+    get,
+    path = "/api/v1/workflows/{workflow_id}/presences",
+    operation_id = "listPresences",
+    tag = "workflows",
+    params(("workflow_id" = Id, Path, description = "The workflow")),
+    responses((status = 200, description = "Who is there", body = WorkflowPresences)),
+)]
+pub(super) async fn presences(api: &Api, workflow: Id) -> Response<String> {
+    let presences = api.presence().list_presences_for(&workflow.0).await;
+    json(&WorkflowPresences { workflow_id: workflow.0, presences })
+}
+
+/// Counts a workflow (`has_any_presence?/1`).
+#[utoipa::path(
+    get,
+    path = "/api/v1/workflows/{workflow_id}/counts",
+    operation_id = "countPresences",
+    tag = "workflows",
+    params(("workflow_id" = Id, Path, description = "The workflow")),
+    responses((status = 200, description = "How many are there", body = WorkflowCounts)),
+)]
+pub(super) async fn counts(api: &Api, workflow: Id) -> Response<String> {
+    let presences = api.presence().list_presences_for(&workflow.0).await;
+    json(&WorkflowCounts::of(workflow, &presences))
+}
+
+/// Lists or counts many workflows at once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/workflows/presences",
+    operation_id = "listManyPresences",
+    tag = "workflows",
+    request_body = ManyPresencesRequest,
+    responses((status = 200, description = "Who is where", body = ManyPresences)),
+)]
+pub(super) async fn many(api: &Api, request: ManyPresencesRequest) -> Response<String> {
+    let counts_only = request.counts_only.unwrap_or_default();
+    let mut workflows = Vec::with_capacity(request.workflow_ids.len());
+    for workflow in request.workflow_ids {
+        let presences = api.presence().list_presences_for(&workflow.0).await;
+        let counts = WorkflowCounts::of(workflow, &presences);
+        workflows.push(WorkflowOfMany { counts, presences: (!counts_only).then_some(presences) });
+    }
+    json(&ManyPresences { workflows })
+}
+
+/// Tells who may edit (`build_presences_summary/2`), as one user sees it. A user who is not listed stands in as id
+/// alone, joined now, with one session.
+#[utoipa::path(
+    get,
+    path = "/api/v1/workflows/{workflow_id}/summary",
+    operation_id = "summarizePresences",
+    tag = "workflows",
+    params(
+        ("workflow_id" = Id, Path, description = "The workflow"),
+        ("user_id" = Id, Query, description = "Whose view it is"),
+        ("view_only" = Option<Vec<String>>, Query, style = Form, explode = true,
+            description = "The ids of those who may only look; empty for nobody. Without it, the viewers of the workflow's project"),
+    ),
+    responses(
+        (status = 200, description = "Who may edit", body = PresencesSummary),
+        (status = 503, description = "The viewers cannot be looked up now", body = ProblemDocument, content_type = PROBLEM_JSON),
+    ),
+)]
+pub(super) async fn summary(api: &Api, workflow: Id, query: &str) -> Result<Response<String>, Problem> {
+    let SummaryQuery { user_id, view_only } = SummaryQuery::read(query)?;
+    let view_only = match view_only {
+        Some(ids) => ids.into(),
+        None => api.viewers(&workflow.0).await?,
+    };
+    let user = User { id: user_id.0, first_name: None, last_name: None, email: None };
+    let stand_in = UserPresence::new(user.clone(), now_us(), 1);
+    let presences = api.presence().list_presences_for(&workflow.0).await;
+    let params = SummaryParams {
+        current_user_presence: &stand_in,
+        current_user: &user,
+        view_only_users_ids: &view_only,
+    };
+    Ok(json(&build_presences_summary(presences, &params)))
+}
+
+/// What a summary is asked for with.
+struct SummaryQuery {
+    user_id: Id,
+    view_only: Option<Vec<String>>,
+}
+
+impl SummaryQuery {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let mut user_ids = Vec::new();
+        let mut view_only: Option<Vec<String>> = None;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "user_id" => user_ids.push(value.into_owned()),
+                "view_only" => view_only.get_or_insert_default().push(value.into_owned()),
+                _ => {}
+            }
+        }
+        let user_id = match <[String; 1]>::try_from(user_ids) {
+            Ok([user_id]) => Id::check(user_id),
+            Err(none) if none.is_empty() => Err("is required".to_owned()),
+            Err(_) => Err("must be given once".to_owned()),
+        };
+        let user_id = user_id.map_err(|message| Problem::Invalid(vec![Fault::new("user_id", message)]))?;
+        Ok(SummaryQuery { user_id, view_only })
+    }
+}
+
+impl WorkflowCounts {
+    fn of(workflow: Id, presences: &[UserPresence]) -> Self {
+        WorkflowCounts {
+            workflow_id: workflow.0,
+            has_any_presence: !presences.is_empty(),
+            users: presences.len(),
+            sessions: presences.iter().map(|presence| presence.active_sessions).sum(),
+        }
+    }
+}
+
+impl Field for ManyPresencesRequest {
+    fn read(value: Value, at: &str, faults: &mut Vec<Fault>) -> Option<Self> {
+        let mut fields = Fields::of(value, at, faults)?;
+        let workflow_ids = fields.required("workflow_ids");
+        let counts_only = fields.optional("counts_only");
+        fields.no_others();
+        Some(ManyPresencesRequest { workflow_ids: workflow_ids?, counts_only: counts_only? })
+    }
+}
+
+const _: () = assert!(MOST_IDS == 1000, "the schema of workflow_ids says so");
