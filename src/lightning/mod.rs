@@ -7,6 +7,7 @@
 mod canvas;
 mod canvases;
 pub mod clock;
+mod database;
 pub mod demo;
 mod development;
 mod leases;
@@ -23,6 +24,10 @@ mod user_socket;
 
 pub use canvas::{Canvas, Reviewed};
 pub use canvases::Canvases;
+pub use database::{
+    BadDatabaseUrl, Database, DatabaseOptions, DatabaseUrl, Found, Generation, NoRootCertificates, Schema,
+    Tls,
+};
 pub use development::Development;
 pub use leases::{Leases, MOST_LEASES, Put, PutError, SessionName};
 pub use login::Login;
