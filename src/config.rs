@@ -5,10 +5,10 @@
 
 mod api;
 mod listen;
+mod people;
+mod secrets;
 mod values;
 
-use std::env::VarError;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -16,9 +16,11 @@ use tracing_subscriber::EnvFilter;
 
 pub use self::api::ApiConfig;
 use self::listen::listen_addresses;
+use self::people::PeopleFlags;
+pub use self::people::PeopleSource;
+use self::secrets::{SECRET_KEY_BASE, user_keys};
 use self::values::Values;
-use crate::lightning::token::{Keys, SecretKeyBase, SecretTooShort};
-use crate::lightning::{Login, PeopleFile};
+use crate::lightning::token::Keys;
 use crate::ops::logging::{self, Format};
 use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins, TrustedProxies};
 use crate::token_command::TokenCommand;
@@ -41,14 +43,6 @@ pub struct Config {
     pub log_format: Format,
 }
 
-/// A people source, chosen by the configuration.
-pub enum PeopleSource {
-    /// People are who they say they are; the demo page is served.
-    Development,
-    /// A file names them.
-    File(Arc<PeopleFile>),
-}
-
 /// Values that cannot be used, one line each.
 #[derive(Debug, Default)]
 pub struct BadConfig(pub Vec<String>);
@@ -69,10 +63,8 @@ struct Flags {
     /// The port to listen on, at every address that has ports; 0 takes any that is free
     #[arg(long, value_name = "PORT", env = "PORT", default_value = "4000")]
     port: String,
-    /// The file that names users, projects with their members' roles, and workflows; TOML, or JSON by its ending. It
-    /// is taken up anew when it changes [default: people are who they say they are, for development]
-    #[arg(long, value_name = "FILE", env = "PEOPLE")]
-    people: Option<String>,
+    #[command(flatten)]
+    people: PeopleFlags,
     /// The pages that may connect, separated by commas: `https://example.org`, `//example.org` for any scheme,
     /// `//*.example.org` with all sub-domains [default: pages of the URL host]
     #[arg(long, value_name = "ORIGINS", env = "ORIGINS")]
@@ -127,6 +119,8 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Read the configuration, look at the database, and say what was found
+    Check,
 }
 
 /// What a process is asked to do.
@@ -135,6 +129,8 @@ pub enum Invocation {
     Serve(Box<Config>),
     /// To make or read a token, with these keys.
     Token(TokenCommand, Keys),
+    /// To say what it would serve with.
+    Check(Box<Config>),
 }
 
 impl Invocation {
@@ -145,12 +141,13 @@ impl Invocation {
     /// [`BadConfig`] has a line for every value that cannot be used.
     pub fn from_process() -> Result<Self, BadConfig> {
         let matches = Flags::command().get_matches();
-        let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        match flags.command {
+        let mut flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        match flags.command.take() {
             Some(Command::Token { command }) => token_keys().map(|keys| Invocation::Token(command, keys)),
-            None => {
+            command => {
                 let config = Config::from_flags(flags, &matches).unwrap_or_else(|error| error.exit());
-                config.map(|config| Invocation::Serve(Box::new(config)))
+                let config = Box::new(config?);
+                Ok(if command.is_some() { Invocation::Check(config) } else { Invocation::Serve(config) })
             }
         }
     }
@@ -192,36 +189,7 @@ impl Config {
         let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
         let log_format = values.read_with("log_format", &flags.log_format, format)?;
 
-        let login = match user_keys() {
-            Ok(keys) => Some(keys.map_or(Login::Claimed, Login::Token)),
-            Err(line) => {
-                values.note_line(line);
-                None
-            }
-        };
-        // A secret that is of no use was given all the same.
-        let has_secret = !matches!(login, Some(Login::Claimed));
-        let people = flags.people.filter(|path| !path.is_empty());
-        if has_secret && people.is_none() {
-            let why = "tokens name users, and nothing says who they are; give --people";
-            values.note_line(format!("{SECRET_KEY_BASE}: {why}"));
-        }
-        let abroad = listen.iter().flatten().find(|address| !address.is_of_this_machine());
-        if let Some(address) = abroad.filter(|_| !has_secret) {
-            let why = "neither loopback nor a Unix socket; people who are who they say they are must stay on this \
-                       machine (tokens need SECRET_KEY_BASE)";
-            values.note("listen_address", &format!("{address} is {why}"));
-        }
-        let people = match people {
-            None => Some(PeopleSource::Development),
-            Some(path) => login.and_then(|login| match PeopleFile::open(path, login) {
-                Ok(file) => Some(PeopleSource::File(Arc::new(file))),
-                Err(error) => {
-                    values.note("people", &error.to_string());
-                    None
-                }
-            }),
-        };
+        let people = people::people(flags.people, listen.as_deref(), &mut values)?;
         values.require("review_interval", review_interval != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
@@ -284,33 +252,6 @@ fn format(text: &str) -> Result<Format, &'static str> {
     }
 }
 
-/// The keys of user tokens: the present secret makes them, the previous ones are still good to verify.
-fn keys(current: &str, previous: &str) -> Result<Keys, SecretTooShort> {
-    let previous = previous.split_whitespace().map(SecretKeyBase::new);
-    Ok(Keys::new(&SecretKeyBase::new(current)?, &previous.collect::<Result<Vec<_>, _>>()?, Login::SALT))
-}
-
-/// A secret of the environment; an empty one is as good as none. One that is no text is an error: taken for none, it
-/// would let everybody in.
-fn secret(name: &str) -> Result<Option<String>, String> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(format!("{name}: is not UTF-8")),
-    }
-}
-
-/// The keys of user tokens, where there is a secret for them.
-fn user_keys() -> Result<Option<Keys>, String> {
-    let current = secret(SECRET_KEY_BASE)?;
-    let previous = secret(SECRET_KEY_BASE_PREVIOUS)?.unwrap_or_default();
-    let keys = current.map(|current| keys(&current, &previous)).transpose();
-    keys.map_err(|error| format!("{SECRET_KEY_BASE}: {error}"))
-}
-
-/// Lightning's name for it. It has no flag, because flags are for everybody on the machine to read.
-const SECRET_KEY_BASE: &str = "SECRET_KEY_BASE";
-const SECRET_KEY_BASE_PREVIOUS: &str = "SECRET_KEY_BASE_PREVIOUS";
 /// Below this an ordinary burst would close connections.
 const MIN_OUTBOX_BYTES: usize = 65_536;
 
@@ -324,8 +265,11 @@ be somebody of the file. With SECRET_KEY_BASE it brings a Phoenix.Token
 of its user id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the
 secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
 
+With DATABASE_URL in the environment, such as postgres://user:password@host/database, people come from Lightning's
+database instead, which is only read; SECRET_KEY_BASE is needed then. It brings the token that Lightning's pages carry.
+
 Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; and with API_TOKEN
 in the environment, of at least 32 bytes, beside the canvas clients too. Then every request brings it, as
 `Authorization: Bearer …`.
 
-Exit codes: 0 stopped by a signal, 1 cannot listen, 2 unusable arguments, 78 unusable configuration.";
+Exit codes: 0 stopped by a signal, 1 cannot listen, or `check` found something wrong, 2 unusable arguments, 78 unusable configuration.";

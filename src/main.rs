@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use presenced::api::{Api, Listener};
+use presenced::check_command::check;
 use presenced::config::{Config, Invocation, PeopleSource};
 use presenced::lightning::{self, Canvases, Development, People, UserSocket, demo};
 use presenced::ops::logging;
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 fn main() -> ExitCode {
     let config = match Invocation::from_process() {
         Ok(Invocation::Serve(config)) => *config,
+        Ok(Invocation::Check(config)) => return report(&config),
         Ok(Invocation::Token(command, keys)) => return print(command.run(&keys)),
         Err(bad) => {
             bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
@@ -49,6 +51,22 @@ fn print(line: Result<String, BadToken>) -> ExitCode {
             eprintln!("presenced: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What was found, and whether it is enough.
+fn report(config: &Config) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("presenced: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let report = runtime.block_on(check(config));
+    match writeln!(std::io::stdout(), "{}", report.lines.join("\n")) {
+        Ok(()) if report.is_well => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -84,6 +102,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
                 );
             }
             file
+        }
+        PeopleSource::Database(database) => {
+            info!(database = %database.options().url, "people come from Lightning's database");
+            let watched = database.clone();
+            tokio::spawn(async move { watched.watch().await });
+            database
         }
     };
     let canvases = Canvases::new(people);

@@ -1,6 +1,6 @@
 //! The API's knobs: where it listens by itself, and the token it asks for.
 
-use super::secret;
+use super::secrets::secret;
 use super::values::Values;
 use crate::api::{ApiToken, ListenAddress};
 

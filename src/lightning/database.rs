@@ -44,7 +44,7 @@ use crate::channel::{ConnectInfo, Refusal};
 pub struct DatabaseOptions {
     /// Where it is.
     pub url: DatabaseUrl,
-    /// Whether the way there is encrypted. A URL that turns TLS off has its way.
+    /// Whether the way there is encrypted. It is not where the URL turns TLS off.
     pub tls: Tls,
     /// The keys of user tokens.
     pub keys: Keys,
@@ -82,7 +82,10 @@ impl Database {
     ///
     /// # Errors
     /// [`NoRootCertificates`], where the server's certificate is to be checked.
-    pub fn new(options: DatabaseOptions) -> Result<Self, NoRootCertificates> {
+    pub fn new(mut options: DatabaseOptions) -> Result<Self, NoRootCertificates> {
+        if options.url.without_tls {
+            options.tls = Tls::Off;
+        }
         let link = Link::new(&options.url, options.tls, options.pool_size, options.timeout)?;
         let availability = Availability::new(link, options.timeout);
         let questions = Questions { availability, email_verification: options.email_verification };
@@ -97,7 +100,7 @@ impl Database {
         })
     }
 
-    /// Where it is and how it is read, as it was configured.
+    /// Where it is and how it is read.
     pub fn options(&self) -> &DatabaseOptions {
         &self.options
     }

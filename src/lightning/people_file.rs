@@ -78,6 +78,16 @@ impl PeopleFile {
         matches!(self.login, Login::Claimed)
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How a connection says whose it is.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
     /// Takes up changes of the file for ever, looking every second.
     pub async fn watch(&self) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);

@@ -89,6 +89,11 @@ impl Keys {
         encrypted::seal(payload::encode(data, signed_at_ms, max_age), &self.current, nonce)
     }
 
+    /// How many earlier secrets are still taken.
+    pub fn earlier(&self) -> usize {
+        self.earlier.len()
+    }
+
     fn open(
         &self,
         open: fn(&str, &DerivedKey) -> Option<Vec<u8>>,

@@ -2,6 +2,8 @@
 //!
 //! Rules: contract/phoenix.md §1.4 (`Phoenix.Socket.Transport.check_origin/5`).
 
+use std::fmt;
+
 use http::{HeaderMap, header};
 use thiserror::Error;
 
@@ -76,6 +78,21 @@ impl OriginPattern {
         };
         host && (allowed.scheme.is_none() || allowed.scheme == origin.scheme)
             && (allowed.port.is_none() || allowed.port == origin.port)
+    }
+}
+
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { scheme, host, port } = &self.0;
+        if let Some(scheme) = scheme {
+            write!(f, "{scheme}:")?;
+        }
+        if host.contains(':') {
+            write!(f, "//[{host}]")?
+        } else {
+            write!(f, "//{host}")?
+        }
+        port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
@@ -175,6 +192,13 @@ mod tests {
     #[test]
     fn a_request_without_an_origin_is_no_pages() {
         assert!(Origins::List(Vec::new()).allow(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_is_written() {
+        for text in ["https://a.com:444", "//*.b.com", "//b.com:81", "http://[::1]:4000"] {
+            assert_eq!(OriginPattern::parse(text).expect(text).to_string(), text);
+        }
     }
 
     #[test]

@@ -243,10 +243,16 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 16] = [
+const KNOBS: [(&str, &str); 22] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
+    ("--database-pool-size", "DATABASE_POOL_SIZE"),
+    ("--database-timeout", "DATABASE_TIMEOUT"),
+    ("--disable-db-ssl", "DISABLE_DB_SSL"),
+    ("--disable-db-ssl-cert-verify", "DISABLE_DB_SSL_CERT_VERIFY"),
+    ("--require-email-verification", "REQUIRE_EMAIL_VERIFICATION"),
+    ("--signed-tokens", "SIGNED_TOKENS"),
     ("--origins", "ORIGINS"),
     ("--url-host", "URL_HOST"),
     ("--trusted-proxies", "TRUSTED_PROXIES"),

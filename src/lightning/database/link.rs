@@ -55,8 +55,7 @@ impl Link {
     ) -> Result<Self, NoRootCertificates> {
         let connector = tls.connector()?;
         let mut config = url.config.clone();
-        let encrypted = tls != Tls::Off && !url.without_tls;
-        config.ssl_mode(if encrypted { SslMode::Require } else { SslMode::Disable });
+        config.ssl_mode(if tls == Tls::Off { SslMode::Disable } else { SslMode::Require });
         config.application_name("presenced");
         // At the start of the session and not by SET: a pooler in between would hand a SET on to Lightning.
         let milliseconds = limit.as_millis();

@@ -59,8 +59,9 @@ impl DatabaseUrl {
         }
         let config = format!("postgres://{base}").parse::<Config>().map_err(|_| BadDatabaseUrl::Form)?;
         let mut url = DatabaseUrl { config, without_tls: false };
-        for (name, value) in parameters(query)? {
-            url.take(&name, &value);
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            url.take(&decode(name)?, &decode(value)?);
         }
         if url.config.get_hosts().is_empty() {
             return Err(BadDatabaseUrl::NoHost);
@@ -125,11 +126,8 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The names and values of a query; a name alone has no value.
-fn parameters(query: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, BadDatabaseUrl> {
-    let decode = |text| percent_decode_str(text).decode_utf8().map_err(|_| BadDatabaseUrl::Form);
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.map(|(name, value)| Ok((decode(name)?, decode(value)?))).collect()
+fn decode(text: &str) -> Result<Cow<'_, str>, BadDatabaseUrl> {
+    percent_decode_str(text).decode_utf8().map_err(|_| BadDatabaseUrl::Form)
 }
 
 const DEFAULT_PORT: u16 = 5432;
