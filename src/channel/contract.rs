@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use super::context::{Context, Incoming};
+use crate::presence::Snapshot;
 use crate::wire::Payload;
 
 /// One client on one topic. Made when a client joins, dropped when it has left.
@@ -86,6 +87,23 @@ pub trait Channel: Send + Sized + 'static {
     ) -> impl Future<Output = Result<Flow, BoxError>> + Send {
         let pushed = context.push(event, &payload);
         async { Ok(pushed.map(Flow::Continue)?) }
+    }
+
+    /// Somebody came or went on a topic that the channel [observes](super::Presence::observe): its client was sent a
+    /// `presence_state` or a `presence_diff` just now, and what is pushed here comes behind it. `present` is everyone
+    /// there according to what the client was sent, as it was tracked, without what a fetch hook adds. While the
+    /// channel is at work it misses what lies between: it runs once, with the last list.
+    ///
+    /// # Errors
+    /// As [`after_join`](Channel::after_join).
+    fn handle_presence(
+        &mut self,
+        topic: &str,
+        present: Snapshot,
+        context: &Context<Self::Info>,
+    ) -> impl Future<Output = Result<Flow, BoxError>> + Send {
+        let _ = (topic, present, context);
+        async { Ok(Flow::Continue(())) }
     }
 
     /// The channel has ended. What is pushed here still reaches a client that left, behind its `phx_close`.

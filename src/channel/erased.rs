@@ -57,6 +57,12 @@ impl<C: Channel> AnyChannel for C {
                 Mail::Out { event, payload } => {
                     self.handle_out(&event, payload, &context).await.map(Outcome::from)
                 }
+                Mail::Presence(observation) => match observation.take() {
+                    Some(list) => {
+                        self.handle_presence(observation.topic(), list, &context).await.map(Outcome::from)
+                    }
+                    None => Ok(Outcome::NoReply),
+                },
                 Mail::Leave { .. } => Ok(Outcome::NoReply),
             }
         }

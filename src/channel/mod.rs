@@ -15,6 +15,7 @@ mod contract;
 pub(crate) mod erased;
 pub(crate) mod handle;
 pub(crate) mod node;
+pub(crate) mod observation;
 mod owner;
 mod params;
 mod presence;

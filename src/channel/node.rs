@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use smol_str::SmolStr;
 
 use super::context::Seat;
+use super::observation::Observation;
 use crate::presence::{AlreadyTracked, Entry, Meta, NotTracked, OwnerId, PhxRef, Presences};
 use crate::wire::{Field, Frame, Payload};
 
@@ -44,6 +45,8 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()>;
     /// Lets the channel hear the topic's diffs under the channel's own topic.
     fn follow(&self, topic: SmolStr, seat: &Arc<Seat>);
+    /// Lets a channel that hears the topic be told of each list behind what its client is sent.
+    fn observe(&self, topic: SmolStr, channel: OwnerId);
     /// Lets code outside channels hear the topic's diffs, as mail.
     fn watch(&self, topic: SmolStr, seat: &Arc<Seat>);
     /// Reads the last published list, waiting for nobody but the fetch hook.
@@ -98,6 +101,8 @@ pub(crate) enum Mail {
     Info(Box<dyn Any + Send>),
     /// A broadcast that the channel intercepts, or what a watch hears.
     Out { event: SmolStr, payload: Payload },
+    /// Somebody came or went on a topic that the channel observes.
+    Presence(Arc<Observation>),
     /// The client wants to leave; the reference is echoed.
     Leave { reference: Field },
 }
@@ -109,7 +114,8 @@ impl Mail {
             Mail::In { event, reference, payload } => event.len() + reference.len() + payload.len(),
             Mail::Out { event, payload } => event.len() + payload.len(),
             Mail::Leave { reference } => reference.len(),
-            Mail::Info(_) => 0,
+            // What waits in an observation is shared by everybody who observes.
+            Mail::Info(_) | Mail::Presence(_) => 0,
             // Nobody sends it.
             Mail::AfterJoin => return 0,
         };

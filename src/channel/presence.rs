@@ -93,6 +93,15 @@ impl<'a> Presence<'a> {
             });
         }
     }
+
+    /// Lets the channel itself hear who is on the topic, from now on and behind its client: see
+    /// [`handle_presence`](super::Channel::handle_presence). As for [`push_state`](Self::push_state), the channel
+    /// must hear the topic's diffs already.
+    pub fn observe(&self) {
+        self.seat.owner.touch(self.topic.clone(), |topic| {
+            self.seat.owner.handle().node().observe(topic, self.seat.id());
+        });
+    }
 }
 
 /// What an application may add to presence, for the whole server (Phoenix: the callbacks of a `Presence` module).

@@ -46,6 +46,11 @@ impl Snapshot {
         &self.0
     }
 
+    /// Whether this is the other, or a clone of it. Two that were taken apart are not, whoever is in them.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many entries there are, of all keys together.
     pub fn len(&self) -> usize {
         self.0.len()

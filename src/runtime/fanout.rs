@@ -7,7 +7,8 @@ use tracing::warn;
 
 use crate::channel::handle::DISCONNECT;
 use crate::channel::node::{Mail, Peer};
-use crate::presence::OwnerId;
+use crate::channel::observation::Observation;
+use crate::presence::{OwnerId, Snapshot};
 use crate::wire::{self, Excerpt, Frame, Payload, Vsn};
 
 /// Someone who hears a topic.
@@ -15,6 +16,8 @@ pub(crate) struct Subscriber {
     pub(crate) peer: Arc<dyn Peer>,
     pub(crate) vsn: Vsn,
     pub(crate) role: Role,
+    /// There where the channel itself hears who is on the topic.
+    pub(crate) observation: Option<Arc<Observation>>,
 }
 
 /// As what a subscriber hears a topic.
@@ -36,6 +39,21 @@ pub(crate) struct FanOut<'a> {
     payload: &'a Payload,
     /// `None` where that serializer cannot carry the message.
     frames: Vec<(Vsn, SmolStr, Option<Frame>)>,
+}
+
+impl Subscriber {
+    pub(crate) fn new(peer: Arc<dyn Peer>, vsn: Vsn, role: Role) -> Self {
+        Subscriber { peer, vsn, role, observation: None }
+    }
+
+    /// Tells a channel that observes who is there, behind what its client was sent of it.
+    pub(crate) fn tell_observation(&self, id: OwnerId, list: &Snapshot) {
+        if let Some(observation) = &self.observation
+            && observation.put(list.clone())
+        {
+            self.peer.mail(id, Mail::Presence(observation.clone()));
+        }
+    }
 }
 
 impl<'a> FanOut<'a> {

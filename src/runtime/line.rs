@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::fanout::{Role, Subscriber};
 use crate::channel::context::Seat;
 use crate::channel::node::Mail;
-use crate::presence::{OwnerId, Presences};
+use crate::presence::{OwnerId, Presences, Snapshot};
 use crate::wire::{self, Excerpt, Field, Payload};
 
 /// Fetches run beside one another; what they decorated leaves in the order in which they were started.
@@ -24,8 +24,17 @@ pub(crate) struct Line {
 struct Place {
     /// Whom a list is for; `None` for a diff.
     wanted: Option<Vec<StateFor>>,
+    /// Everyone as of this diff or list, as they were tracked.
+    list: Snapshot,
     /// Joins and leaves of a diff; a list in the first part.
     fetched: Option<[Presences; 2]>,
+}
+
+/// What is to be told next: the parts of a [`Place`].
+pub(crate) struct Ready {
+    pub(crate) wanted: Option<Vec<StateFor>>,
+    pub(crate) list: Snapshot,
+    pub(crate) parts: [Presences; 2],
 }
 
 /// A channel, or a watch, that is to be pushed `presence_state`.
@@ -36,17 +45,17 @@ pub(crate) struct StateFor {
 
 impl Line {
     /// A place for a list, and the ticket its fetch comes back with.
-    pub(crate) fn wait_for_list(&mut self, wanted: Vec<StateFor>) -> u64 {
-        self.wait(Some(wanted))
+    pub(crate) fn wait_for_list(&mut self, wanted: Vec<StateFor>, list: Snapshot) -> u64 {
+        self.wait(Some(wanted), list)
     }
 
-    /// The same for a diff.
-    pub(crate) fn wait_for_diff(&mut self) -> u64 {
-        self.wait(None)
+    /// The same for a diff, and the list that it leads to.
+    pub(crate) fn wait_for_diff(&mut self, list: Snapshot) -> u64 {
+        self.wait(None, list)
     }
 
-    fn wait(&mut self, wanted: Option<Vec<StateFor>>) -> u64 {
-        self.places.push_back(Place { wanted, fetched: None });
+    fn wait(&mut self, wanted: Option<Vec<StateFor>>, list: Snapshot) -> u64 {
+        self.places.push_back(Place { wanted, list, fetched: None });
         self.first_ticket + self.places.len() as u64 - 1
     }
 
@@ -59,10 +68,11 @@ impl Line {
     }
 
     /// The first in the line, once its fetch has come back.
-    pub(crate) fn next_ready(&mut self) -> Option<(Option<Vec<StateFor>>, [Presences; 2])> {
+    pub(crate) fn next_ready(&mut self) -> Option<Ready> {
         let parts = self.places.front_mut()?.fetched.take()?;
         self.first_ticket += 1;
-        Some((self.places.pop_front()?.wanted, parts))
+        let Place { wanted, list, .. } = self.places.pop_front()?;
+        Some(Ready { wanted, list, parts })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -71,33 +81,38 @@ impl Line {
 }
 
 impl StateFor {
-    /// Pushes the list, unless the channel or watch has gone meanwhile.
-    pub(crate) fn push(self, present: &IndexMap<OwnerId, Subscriber, RandomState>, list: &Payload) {
+    /// Pushes the list, and tells the channel if it observes, unless the channel or watch has gone meanwhile. The payload
+    /// is what the fetch hook made of the list.
+    pub(crate) fn push(
+        self,
+        present: &IndexMap<OwnerId, Subscriber, RandomState>,
+        payload: &Payload,
+        list: &Snapshot,
+    ) {
         let seat = &self.seat;
-        match present.get(&seat.id()).map(|subscriber| &subscriber.role) {
-            Some(Role::Watcher) => {
-                seat.peer.mail(seat.id(), Mail::Out { event: PRESENCE_STATE, payload: list.clone() });
-            }
-            Some(_) => {
-                let topic = Field::from(seat.topic.clone());
-                match wire::encode_message(
-                    seat.vsn,
-                    &seat.join_ref,
-                    &Field::Null,
-                    &topic,
-                    &PRESENCE_STATE,
-                    list,
-                ) {
-                    Ok(frame) => seat.peer.send(frame),
-                    Err(error) => {
-                        tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
-                    }
+        if let Some(subscriber) = present.get(&seat.id()) {
+            match subscriber.role {
+                Role::Watcher => {
+                    let payload = payload.clone();
+                    seat.peer.mail(seat.id(), Mail::Out { event: PRESENCE_STATE, payload });
                 }
+                _ => self.send(payload),
             }
-            None => {}
+            subscriber.tell_observation(seat.id(), list);
         }
         // Whoever asked may have ended meanwhile.
         let _ = self.done.send(());
+    }
+
+    fn send(&self, list: &Payload) {
+        let seat = &self.seat;
+        let topic = Field::from(seat.topic.clone());
+        match wire::encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, &PRESENCE_STATE, list) {
+            Ok(frame) => seat.peer.send(frame),
+            Err(error) => {
+                tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
+            }
+        }
     }
 }
 
@@ -110,12 +125,13 @@ mod tests {
     #[test]
     fn what_was_fetched_first_waits_for_what_was_asked_first() {
         let mut line = Line::default();
-        let (first, second) = (line.wait_for_diff(), line.wait_for_list(Vec::new()));
+        let list = Snapshot::default();
+        let (first, second) = (line.wait_for_diff(list.clone()), line.wait_for_list(Vec::new(), list));
         line.fetched(second, Default::default());
         assert!(line.next_ready().is_none());
         line.fetched(first, Default::default());
-        assert!(line.next_ready().is_some_and(|(wanted, _)| wanted.is_none()));
-        assert!(line.next_ready().is_some_and(|(wanted, _)| wanted.is_some()));
+        assert!(line.next_ready().is_some_and(|ready| ready.wanted.is_none()));
+        assert!(line.next_ready().is_some_and(|ready| ready.wanted.is_some()));
         assert!(line.is_empty());
     }
 }

@@ -77,7 +77,7 @@ impl Node {
 
     /// A connection starts to hear the topic of its socket id.
     pub(crate) fn subscribe_transport(&self, socket_id: SmolStr, id: OwnerId, vsn: Vsn, peer: Arc<dyn Peer>) {
-        let subscriber = Subscriber { peer, vsn, role: Role::Transport };
+        let subscriber = Subscriber::new(peer, vsn, Role::Transport);
         self.shard(&socket_id).tell(Op::Subscribe { topic: socket_id, id, subscriber });
     }
 
@@ -93,7 +93,7 @@ impl Node {
     }
 
     fn enter(&self, topic: SmolStr, seat: &Seat, role: Role) {
-        let subscriber = Subscriber { peer: seat.peer.clone(), vsn: seat.vsn, role };
+        let subscriber = Subscriber::new(seat.peer.clone(), seat.vsn, role);
         self.shard(&topic).tell(Op::Subscribe { topic, id: seat.id(), subscriber });
     }
 
@@ -165,6 +165,10 @@ impl NodePort for Node {
 
     fn follow(&self, topic: SmolStr, seat: &Arc<Seat>) {
         self.enter(topic, seat, Role::Follower { under: seat.topic.clone() });
+    }
+
+    fn observe(&self, topic: SmolStr, channel: OwnerId) {
+        self.shard(&topic).tell(Op::Observe { topic, channel });
     }
 
     fn watch(&self, topic: SmolStr, seat: &Arc<Seat>) {

@@ -20,13 +20,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::fanout::{FanOut, Subscriber};
 use super::fetch::Fetcher;
-use super::line::{Line, StateFor};
+use super::line::{Line, Ready, StateFor};
 use super::listing::Listings;
 use super::metas::Changed;
 use crate::channel::node::{Broadcast, UpdateRefused};
+use crate::channel::observation::Observation;
 use crate::presence::{
     AlreadyTracked, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs, Presences,
-    Tracker,
+    Snapshot, Tracker,
 };
 use crate::wire::{Json, Payload};
 
@@ -78,6 +79,11 @@ pub(crate) enum Op {
         topic: SmolStr,
         id: OwnerId,
         subscriber: Subscriber,
+    },
+    /// A subscriber wants to be told of each list itself.
+    Observe {
+        topic: SmolStr,
+        channel: OwnerId,
     },
     Broadcast {
         message: Broadcast,
@@ -167,6 +173,7 @@ impl Shard {
     pub(crate) fn apply(&mut self, op: Op, now: Instant, unix_ns: u64) {
         match op {
             Op::Subscribe { topic, id, subscriber } => self.subscribe(&topic, id, subscriber, now),
+            Op::Observe { topic, channel } => self.observe(&topic, channel),
             Op::Broadcast { message, sent } => {
                 self.broadcast(&message);
                 // Whoever asked may have ended; the same holds for every answer below.
@@ -267,6 +274,13 @@ impl Shard {
         self.topic(name).subscribers.insert(id, subscriber);
     }
 
+    fn observe(&mut self, name: &SmolStr, channel: OwnerId) {
+        let subscribers = self.topics.get_mut(name).map(|topic| &mut topic.subscribers);
+        if let Some(subscriber) = subscribers.and_then(|subscribers| subscribers.get_mut(&channel)) {
+            subscriber.observation = Some(Arc::new(Observation::new(name.clone())));
+        }
+    }
+
     fn broadcast(&mut self, Broadcast { topic: name, event, payload, except }: &Broadcast) {
         let Some(topic) = self.topics.get(name) else { return };
         let mut fan_out = FanOut::new(name, event, payload);
@@ -353,13 +367,13 @@ impl Shard {
         let listing = self.listings.get(name);
         match &self.hooks.fetcher {
             None => {
-                let list = Payload::Json(Json::from_encoded(listing.encoded().clone()));
+                let payload = Payload::Json(Json::from_encoded(listing.encoded().clone()));
                 for to in wanted {
-                    to.push(&topic.subscribers, &list);
+                    to.push(&topic.subscribers, &payload, &listing.snapshot);
                 }
             }
             Some(fetcher) => {
-                let ticket = topic.line.wait_for_list(wanted);
+                let ticket = topic.line.wait_for_list(wanted, listing.snapshot.clone());
                 let parts = [listing.snapshot.presences(), Presences::default()];
                 self.hooks.start(fetcher, name, ticket, parts);
             }
@@ -385,13 +399,15 @@ impl Shard {
 
     fn tell(&mut self, name: &SmolStr, diff: &Diff) {
         let Some(topic) = self.topics.get_mut(name) else { return };
+        // It was published already: nothing more has changed than is told now.
+        let list = self.listings.get(name).snapshot.clone();
         match &self.hooks.fetcher {
             None => {
-                topic.tell_diff(name, diff.encode());
+                topic.tell_diff(name, diff.encode(), &list);
                 self.hooks.report(name, || (diff.joins(), diff.leaves()));
             }
             Some(fetcher) => {
-                let ticket = topic.line.wait_for_diff();
+                let ticket = topic.line.wait_for_diff(list);
                 self.hooks.start(fetcher, name, ticket, [diff.joins(), diff.leaves()]);
             }
         }
@@ -400,18 +416,18 @@ impl Shard {
     fn fetched(&mut self, name: &SmolStr, ticket: u64, parts: [Presences; 2]) {
         let Some(topic) = self.topics.get_mut(name) else { return };
         topic.line.fetched(ticket, parts);
-        while let Some((wanted, [first, second])) = topic.line.next_ready() {
+        while let Some(Ready { wanted, list, parts: [first, second] }) = topic.line.next_ready() {
             match wanted {
                 Some(wanted) => {
-                    if let Ok(list) = Json::of(&first) {
-                        let list = Payload::Json(list);
-                        wanted.into_iter().for_each(|to| to.push(&topic.subscribers, &list));
+                    if let Ok(payload) = Json::of(&first) {
+                        let payload = Payload::Json(payload);
+                        wanted.into_iter().for_each(|to| to.push(&topic.subscribers, &payload, &list));
                     }
                 }
                 None if self.hushed => {}
                 None => {
                     if let Ok(diff) = crate::presence::encode_diff(&first, &second) {
-                        topic.tell_diff(name, diff);
+                        topic.tell_diff(name, diff, &list);
                     }
                     self.hooks.report(name, || (first, second));
                 }
@@ -446,11 +462,13 @@ impl ShardHooks {
 }
 
 impl Topic {
-    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes) {
+    /// `list` is everyone as of this diff.
+    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes, list: &Snapshot) {
         let (event, payload) = (PRESENCE_DIFF, Payload::Json(Json::from_encoded(diff)));
         let mut fan_out = FanOut::new(name, &event, &payload);
         for (id, subscriber) in &self.subscribers {
             fan_out.presence(*id, subscriber);
+            subscriber.tell_observation(*id, list);
         }
     }
 

@@ -74,6 +74,7 @@ impl Node for Nowhere {
         nothing()
     }
     fn follow(&self, _: SmolStr, _: &Arc<Seat>) {}
+    fn observe(&self, _: SmolStr, _: OwnerId) {}
     fn watch(&self, _: SmolStr, _: &Arc<Seat>) {}
     fn list(&self, _: SmolStr) -> BoxFuture<'static, Presences> {
         futures::future::ready(Presences::default()).boxed()
@@ -135,7 +136,7 @@ impl World {
         let owner = Owner::new(OwnerId(self.next_owner), Handle::new(Arc::new(Nowhere)));
         let seat = Seat::new(own.clone(), "1".into(), Vsn::V2, owner, inbox.clone());
         let role = if follows { Role::Follower { under: own } } else { Role::Member { intercepts: &[] } };
-        let subscriber = Subscriber { peer: inbox.clone(), vsn: Vsn::V2, role };
+        let subscriber = Subscriber::new(inbox.clone(), Vsn::V2, role);
         self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
         self.listeners.push(Listener { seat, inbox, client: Client::default(), frames: 0 });
         self.listeners.len() - 1
