@@ -91,7 +91,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             let page = addresses.iter().find(|address| matches!(address, ListenAddress::Tcp(_)));
             let page = page.map(|address| format!("; open http://{address}/")).unwrap_or_default();
             info!("for development: people are who they say they are{page}");
-            Arc::new(Development)
+            Arc::new(Development::default())
         }
         PeopleSource::File(file) => {
             let watched = file.clone();

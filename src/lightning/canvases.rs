@@ -1,4 +1,5 @@
-//! What all canvases share: the people source, and who is in, so that everybody can be looked at again.
+//! What all canvases share: the people source, the workflows on which somebody wants to know who may edit, and who is
+//! in, so that everybody can be looked at again.
 //!
 //! Owns the rounds of review: a login session that has ended closes its connection, a lost role ends its channels.
 //! A source that cannot answer changes nothing.
@@ -10,6 +11,7 @@ use smol_str::SmolStr;
 use tracing::{info, warn};
 
 use super::canvas::Reviewed;
+use super::open_workflow::{OpenWorkflow, OpenWorkflows};
 use super::people::{Access, Account, People, Unavailable};
 use super::roster::{Place, Roster};
 use crate::channel::{Closer, Context};
@@ -19,6 +21,7 @@ pub struct Canvases {
     people: Arc<dyn People>,
     connections: Roster<(Account, Closer)>,
     seats: Roster<Seat>,
+    workflows: OpenWorkflows,
 }
 
 /// A joined canvas, as far as its right to be there goes.
@@ -37,7 +40,12 @@ pub(super) struct SeatPlace(#[expect(dead_code, reason = "held")] Place<Seat>);
 impl Canvases {
     /// Canvases for the people of this source, with nobody on them.
     pub fn new(people: Arc<dyn People>) -> Arc<Self> {
-        Arc::new(Canvases { people, connections: Roster::default(), seats: Roster::default() })
+        Arc::new(Canvases {
+            people,
+            connections: Roster::default(),
+            seats: Roster::default(),
+            workflows: OpenWorkflows::default(),
+        })
     }
 
     /// Where people come from.
@@ -56,6 +64,17 @@ impl Canvases {
         self.people.changes().then(|| SeatPlace(self.seats.enter(seat())))
     }
 
+    /// Opens a workflow for somebody who wants to know who may edit it.
+    pub(super) async fn open(
+        &self,
+        workflow: &str,
+        project: &str,
+        deleted: bool,
+    ) -> Result<Arc<OpenWorkflow>, Unavailable> {
+        let viewers = self.people.viewers(project).await?;
+        Ok(self.workflows.open(workflow, project, viewers, deleted))
+    }
+
     /// Looks at everybody again and again, for ever.
     pub async fn review_every(&self, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
@@ -70,7 +89,7 @@ impl Canvases {
     }
 
     /// Looks at everybody once: closes the connections whose account could not connect any more, and tells every
-    /// canvas what its user may do now.
+    /// canvas what its user may do now, with the viewers of its project and its workflow's deletion as they are now.
     ///
     /// # Errors
     /// [`Unavailable`], where the people source could not answer for all of them.
@@ -84,6 +103,8 @@ impl Canvases {
                 closer.close();
             }
         }
+        // Who may be here at all is looked at whatever becomes of this.
+        let workflows = self.workflows.review(self.people()).await;
         for chunk in self.seats.entries().chunks(AT_ONCE) {
             let pairs: Vec<_> = chunk.iter().map(|seat| (seat.user.clone(), seat.project.clone())).collect();
             let access = self.people.access(&pairs).await?;
@@ -94,7 +115,7 @@ impl Canvases {
                 seat.canvas.send(Reviewed { access });
             }
         }
-        Ok(())
+        workflows
     }
 }
 

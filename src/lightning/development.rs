@@ -1,9 +1,12 @@
-//! The people source for development: everybody is who they say they are, and may do everything.
+//! The people source for development: everybody is who they say they are, and may do everything but if they say that
+//! they only look.
 
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use indexmap::IndexSet;
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 use uuid::Uuid;
 
@@ -13,17 +16,41 @@ use crate::channel::{ConnectInfo, Params, Refusal};
 
 /// Takes people from the connection's parameters: `user_id`, and optionally `first_name`, `last_name` and `email`.
 /// Without a `user_id` one is a guest of one's own. Every project and every workflow exists.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Development;
+///
+/// A user who connects with `role=viewer` is a viewer of every project, in all tabs, until connecting without it. The
+/// last 1000 viewers are remembered; one before them may edit.
+#[derive(Debug, Default)]
+pub struct Development {
+    /// The ids of the viewers, who connected last at the end.
+    viewers: Mutex<IndexSet<String>>,
+}
+
+impl Development {
+    fn remember(&self, user_id: &str, role: Option<&str>) {
+        let mut viewers = self.viewers.lock();
+        viewers.shift_remove(user_id);
+        if role == Some("viewer") {
+            viewers.insert(user_id.to_owned());
+            if viewers.len() > MOST_VIEWERS {
+                viewers.shift_remove_index(0);
+            }
+        }
+    }
+
+    fn access_of(&self, user_id: &str) -> Access {
+        if self.viewers.lock().contains(user_id) { Access::View } else { Access::Edit }
+    }
+}
 
 impl People for Development {
     fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {
         let user = user(&info.params, Uuid::new_v4());
+        self.remember(&user.id, info.params.get("role"));
         ready(Ok(Account { user: Arc::new(user), login_session: None })).boxed()
     }
 
-    fn project<'a>(&'a self, _: &'a str, _: &'a User) -> Answer<'a, Option<Project>> {
-        ready(Ok(Some(Project { id: PROJECT.to_owned(), access: Access::Edit }))).boxed()
+    fn project<'a>(&'a self, _: &'a str, user: &'a User) -> Answer<'a, Option<Project>> {
+        ready(Ok(Some(Project { id: PROJECT.to_owned(), access: self.access_of(&user.id) }))).boxed()
     }
 
     fn workflow<'a>(&'a self, _: &'a str) -> Answer<'a, Option<Workflow>> {
@@ -35,7 +62,8 @@ impl People for Development {
     }
 
     fn viewers<'a>(&'a self, _: &'a str) -> Answer<'a, Arc<[String]>> {
-        ready(Ok(Arc::default())).boxed()
+        let viewers = self.viewers.lock().iter().cloned().collect();
+        ready(Ok(viewers)).boxed()
     }
 
     fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>> {
@@ -43,11 +71,8 @@ impl People for Development {
     }
 
     fn access<'a>(&'a self, pairs: &'a [(SmolStr, SmolStr)]) -> Answer<'a, Vec<Access>> {
-        ready(Ok(vec![Access::Edit; pairs.len()])).boxed()
-    }
-
-    fn changes(&self) -> bool {
-        false
+        let access = pairs.iter().map(|(user, _)| self.access_of(user));
+        ready(Ok(access.collect())).boxed()
     }
 }
 
@@ -68,6 +93,9 @@ fn user(params: &Params, guest: Uuid) -> User {
 /// One project holds everything, whatever it is called.
 const PROJECT: &str = "development";
 
+/// Nobody's memory is to be filled by whoever connects under ever new names.
+const MOST_VIEWERS: usize = 1000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +107,25 @@ mod tests {
         let user = user(&params, Uuid::nil());
         assert_eq!((user.id.as_str(), user.first_name.as_deref()), ("7", Some("Ada")));
         assert_eq!((user.last_name, user.email.as_deref()), (None, Some("ada@example.org")));
+    }
+
+    #[test]
+    fn a_viewer_is_one_until_connecting_as_something_else_or_a_thousand_others_have() {
+        let people = Development::default();
+        people.remember("vic", Some("viewer"));
+        people.remember("ada", Some("owner"));
+        assert_eq!((people.access_of("vic"), people.access_of("ada")), (Access::View, Access::Edit));
+        people.remember("vic", None);
+        assert_eq!(people.access_of("vic"), Access::Edit);
+
+        people.remember("vic", Some("viewer"));
+        people.remember("kay", Some("viewer"));
+        for other in 2..MOST_VIEWERS {
+            people.remember(&other.to_string(), Some("viewer"));
+        }
+        people.remember("vic", Some("viewer"));
+        people.remember("one more", Some("viewer"));
+        assert_eq!((people.access_of("vic"), people.access_of("kay")), (Access::View, Access::Edit));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod demo;
 mod development;
 mod leases;
 mod login;
+mod open_workflow;
 mod people;
 mod people_file;
 mod presence;

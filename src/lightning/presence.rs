@@ -76,7 +76,7 @@ impl WorkflowPresence {
     /// `active_sessions` counts the sessions.
     pub async fn list_presences_for(&self, workflow_id: &str) -> Vec<UserPresence> {
         let list = self.handle.list(&Self::topic(workflow_id)).await;
-        list.0.into_values().filter_map(user_presence).collect()
+        user_presences(list)
     }
 
     /// Whether anyone at all is on a workflow: someone who may only look, or looks at a snapshot, counts too.
@@ -137,6 +137,11 @@ impl WorkflowPresence {
     pub async fn fetchers_done(&self) {
         self.handle.fetches_done().await;
     }
+}
+
+/// One entry a user, by user id.
+pub(super) fn user_presences(list: Presences) -> Vec<UserPresence> {
+    list.0.into_values().filter_map(user_presence).collect()
 }
 
 /// A user's sessions as one. `None` for entries that were tracked with another meta.

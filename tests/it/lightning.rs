@@ -6,6 +6,7 @@
 
 mod joins;
 mod presences;
+mod priority;
 mod rooms;
 mod summary;
 

@@ -5,6 +5,7 @@
 //! Source: contract Phoenix 1.8.12, `Phoenix.Presence`; phoenix.js `Presence`.
 
 mod coalescing;
+mod observing;
 mod owners;
 mod slow_reader;
 mod storm;

@@ -19,22 +19,31 @@ use crate::presence::{Presence, ReplicaId};
 use crate::runtime::fanout::Role;
 use crate::wire::{Frame, Vsn};
 
-/// A client on one topic, behind nothing but the shard.
+/// A client on one topic, behind nothing but the shard, and its channel, which observes.
 struct Listener {
     seat: Arc<Seat>,
     inbox: Arc<Inbox>,
     client: Client,
     frames: usize,
+    /// How often the channel was told of a list.
+    lists: usize,
 }
 
 #[derive(Default)]
-struct Inbox(Mutex<Vec<Frame>>);
+struct Inbox(Mutex<Vec<Item>>);
+
+enum Item {
+    Frame(Frame),
+    Mail(Mail),
+}
 
 impl Peer for Inbox {
     fn send(&self, frame: Frame) {
-        self.0.lock().push(frame);
+        self.0.lock().push(Item::Frame(frame));
     }
-    fn mail(&self, _: OwnerId, _: Mail) {}
+    fn mail(&self, _: OwnerId, mail: Mail) {
+        self.0.lock().push(Item::Mail(mail));
+    }
     fn disconnect(&self) {}
 }
 
@@ -138,7 +147,8 @@ impl World {
         let role = if follows { Role::Follower { under: own } } else { Role::Member { intercepts: &[] } };
         let subscriber = Subscriber::new(inbox.clone(), Vsn::V2, role);
         self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
-        self.listeners.push(Listener { seat, inbox, client: Client::default(), frames: 0 });
+        self.apply(Op::Observe { topic: TOPIC, channel: seat.id() });
+        self.listeners.push(Listener { seat, inbox, client: Client::default(), frames: 0, lists: 0 });
         self.listeners.len() - 1
     }
 
@@ -172,14 +182,21 @@ impl World {
     }
 
     fn listed(&self) -> Folded {
-        let list = self.listings.get(&TOPIC).snapshot.presences();
-        list.0.into_iter().map(|(key, presence)| (key, presence.metas)).collect()
+        folded(&self.listings.get(&TOPIC).snapshot)
     }
 }
 
 impl Listener {
     fn read(&mut self) {
-        for frame in self.inbox.0.lock().drain(..) {
+        let items = std::mem::take(&mut *self.inbox.0.lock());
+        for item in items {
+            let frame = match item {
+                Item::Frame(frame) => frame,
+                Item::Mail(mail) => {
+                    self.hear(&mail);
+                    continue;
+                }
+            };
             self.frames += 1;
             let frame: Value = serde_json::from_slice(frame.body()).expect("frames are JSON");
             assert_eq!(frame[2], self.seat.topic.as_str(), "a client hears its own topic only");
@@ -191,6 +208,20 @@ impl Listener {
             }
         }
     }
+
+    /// The channel is told what its client knows already, neither more nor less.
+    fn hear(&mut self, mail: &Mail) {
+        let Mail::Presence(observation) = mail else { panic!("a shard mails nothing else") };
+        let list = observation.take().expect("a list waits, or there would be no mail");
+        self.lists += 1;
+        if self.client.has_state {
+            assert_eq!(unordered(&self.client.list), unordered(&folded(&list)));
+        }
+    }
+}
+
+fn folded(list: &Snapshot) -> Folded {
+    list.presences().0.into_iter().map(|(key, presence)| (key, presence.metas)).collect()
 }
 
 const TOPIC: SmolStr = SmolStr::new_static("room:1");
@@ -282,6 +313,25 @@ fn a_joiner_gets_a_list_that_holds_itself_and_the_diff_of_its_join() {
     world.settle();
     assert_eq!(world.listeners[joiner].frames, 2);
     assert_eq!(unordered(&world.listeners[joiner].client.list), unordered(&world.listed()));
+}
+
+#[test]
+fn who_observes_is_told_with_each_state_and_diff_but_once_while_nobody_listens() {
+    let mut world = World::new(WINDOW);
+    let listener = world.subscribe(true);
+    world.push_state(listener);
+    world.settle();
+    world.track(1, "a");
+    world.settle();
+    assert_eq!(world.listeners[listener].lists, 2);
+    for owner in 2..5 {
+        world.now += WINDOW;
+        world.track(owner, "a");
+        world.shard.settle(world.now);
+    }
+    let inbox = world.listeners[listener].inbox.0.lock();
+    let mail = inbox.iter().filter(|item| matches!(item, Item::Mail(_))).count();
+    assert_eq!((inbox.len() - mail, mail), (3, 1));
 }
 
 #[test]
@@ -391,7 +441,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whoever_folds_what_a_shard_sends_ends_with_its_list(steps in prop::collection::vec(step(), 0..80)) {
+    fn whoever_folds_what_a_shard_sends_ends_with_its_list_and_who_observes_is_never_ahead(steps in prop::collection::vec(step(), 0..80)) {
         let mut world = World::new(WINDOW);
         steps.iter().for_each(|step| take(&mut world, step));
         for listener in 0..world.listeners.len() {
