@@ -6,10 +6,12 @@ import { launch, Window } from "./support/browser.mjs";
 import { startPresenced } from "./support/server.mjs";
 
 const ADA = { user_id: "1", first_name: "Ada", last_name: "Lovelace", email: "ada@example.org" };
+const VIC = { user_id: "3", first_name: "Vic", last_name: "Onlooker", email: "vic@example.org", role: "viewer" };
 const GRACE = { user_id: "2", first_name: "Grace", last_name: "Hopper", email: "grace@example.org" };
 const ADA_EDITS =
   "Ada Lovelace is currently active and you can't edit this workflow until they close the editor and canvas.";
-const IN_TWO_TABS = "You have this workflow open in 2 tabs";
+const GRACE_EDITS = ADA_EDITS.replace("Ada Lovelace", "Grace Hopper");
+const IN_TWO_TABS = "You have this workflow open in 2 tabs and can't edit until you close the other.";
 
 describe("the demo page", () => {
   let browser;
@@ -61,15 +63,23 @@ describe("the demo page", () => {
     assert.deepEqual([adas.complaints, graces.complaints], [[], []]);
   });
 
-  it("lets the first person edit, and the next one when they have gone", async (t) => {
+  it("lets the first person edit, the next one when they have gone, and puts them last when they come back", async (t) => {
     const [adas, graces] = await windows(t, browser, server);
     const ada = await adas.tab({ ...ADA, workflow: "priority" });
     await ada.mayEdit();
     const grace = await graces.tab({ ...GRACE, workflow: "priority" });
     await grace.isLockedWith(ADA_EDITS);
     await ada.mayEdit();
-    await adas.close();
+    await ada.close();
     await grace.mayEdit();
+    await grace.isEditedBy("2");
+    const again = await adas.tab({ ...ADA, workflow: "priority" });
+    await again.isLockedWith(GRACE_EDITS);
+    await grace.mayEdit();
+    await again.screenshot("who-came-back-locked");
+    await grace.reload();
+    await again.mayEdit();
+    await grace.isLockedWith(ADA_EDITS);
     assert.deepEqual([adas.complaints, graces.complaints], [[], []]);
   });
 
@@ -81,10 +91,50 @@ describe("the demo page", () => {
     const grace = await graces.tab({ ...GRACE, workflow: "two tabs" });
     for (const tab of [first, second]) await tab.isLockedWith(IN_TWO_TABS);
     await grace.isLockedWith(ADA_EDITS);
+    await second.screenshot("two-tabs-locked");
     await first.close();
     await second.mayEdit();
     await grace.isLockedWith(ADA_EDITS);
     assert.deepEqual([adas.complaints, graces.complaints], [[], []]);
+  });
+
+  it("lets a viewer look on without a banner, first or not, and takes the canvas from nobody for it", async (t) => {
+    const [vics, adas, graces] = await Promise.all([
+      Window.open(t, browser, server),
+      Window.open(t, browser, server),
+      Window.open(t, browser, server),
+    ]);
+    const vic = await vics.tab({ ...VIC, workflow: "a viewer" });
+    await vic.shows({ 3: 1 });
+    await vic.isViewOnly();
+    await vic.isEditedBy(null);
+    const ada = await adas.tab({ ...ADA, workflow: "a viewer" });
+    await ada.shows({ 1: 1, 3: 1 });
+    await ada.mayEdit();
+    await vic.isEditedBy("1");
+    await vic.isViewOnly();
+    const grace = await graces.tab({ ...GRACE, workflow: "a viewer" });
+    await grace.isLockedWith(ADA_EDITS);
+    await ada.close();
+    await grace.mayEdit();
+    await vic.isEditedBy("2");
+    await vic.isViewOnly();
+    await vic.screenshot("a-viewer-looks-on");
+    await grace.screenshot("editing-with-a-viewer");
+    const complaints = [vics, adas, graces].flatMap((window) => window.complaints);
+    assert.deepEqual(complaints, []);
+  });
+
+  it("is told who may edit by the server: a summary and whether it is disabled, behind the state", async (t) => {
+    const window = await Window.open(t, browser, server);
+    const tab = await window.tab({ ...ADA, workflow: "told" });
+    await tab.mayEdit();
+    const events = tab.events();
+    await tab.reload();
+    await tab.mayEdit();
+    const told = events.filter((event) => event !== "presence_diff");
+    assert.deepEqual(told, ["phx_reply", "presence_state", "presence_summary", "set-disabled"]);
+    assert.deepEqual(window.complaints, []);
   });
 
   it("keeps workflows apart", async (t) => {

@@ -66,8 +66,8 @@ export class ActivityLog {
 }
 
 /** Who may really edit: the prior user, unless a second tab is in the way. */
-function editorOf({ users, prior }) {
-  return users.length > 0 && prior.tabs <= 1 ? prior : null;
+function editorOf({ prior }) {
+  return prior && prior.tabs <= 1 ? prior : null;
 }
 
 const ORDINALS = { 2: "a second", 3: "a third", 4: "a fourth", 5: "a fifth" };

@@ -3,7 +3,7 @@
  *
  * It owns the places of the steps. They are this tab's own and are forgotten when the layout changes.
  *
- * Not here: who may edit (`priority.js`), the drawing's content (`workflow.js`), its looks (`canvas.css`).
+ * Not here: who may edit (`demo.js`), the drawing's content (`workflow.js`), its looks (`canvas.css`).
  */
 
 import { CARD, LAYOUTS, PATHS, STEPS } from "./workflow.js";

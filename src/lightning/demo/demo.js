@@ -3,15 +3,16 @@
  *
  * It owns the few words and switches that depend on both the connection and the people.
  *
- * Not here: the connection (`socket.js`), the fold (`presence.js`), the rule (`priority.js`), the drawings.
+ * Who is here, who has the canvas and whether this page may edit are the server's words (`priority.js`).
+ *
+ * Not here: the connection (`socket.js`), the drawings.
  */
 
 import { ActivityLog, eventsBetween } from "./activity.js";
 import { Canvas } from "./canvas.js";
 import { companions, pageUrl, socketUrl, whoAmI } from "./identity.js";
 import { People, colourOf } from "./people.js";
-import { Presence } from "./presence.js";
-import { fullName, lockedBecause, shortName, summarise } from "./priority.js";
+import { fullName, lockedBecause, nobodyYet, shortName, summaryOf } from "./priority.js";
 import { ChannelClient } from "./socket.js";
 
 const { me, workflow } = whoAmI(new URLSearchParams(location.search));
@@ -20,7 +21,6 @@ const element = (id) => document.getElementById(id);
 const people = new People(element("people"));
 const log = new ActivityLog(element("activity"));
 const canvas = new Canvas(element("canvas"));
-const presence = new Presence();
 
 /** What the pill says for each link. */
 const STATUS = {
@@ -31,20 +31,25 @@ const STATUS = {
   lost: { state: "disconnected", words: "Disconnected" },
 };
 
-/** Where the connection is, and the summary told last; the page is a function of both. */
+/** Where the connection is, and what the server has said last; the page is a function of both. */
 let link = "connecting";
 let refusal = "";
 let everJoined = false;
+let summary = nobodyYet(me);
+let disabled = true;
+/** Whether the summary is of the current join. Until it is, what was known before stays on show. */
+let current = false;
+/** The summary that the activity has told of last. */
 let told = null;
 
 const channel = new ChannelClient({
   url: socketUrl(location, me),
   topic: `workflow:collaborate:${workflow}`,
-  params: { project_id: "demo", action: "edit" },
+  params: { project_id: "demo", action: "edit", summary: true },
   onLink: (next, reason = "") => {
     // Dials that fail one after the other are one outage, not a flicker.
     if (next === "connecting" && link === "lost") return;
-    if (next === "joining") presence.rejoining();
+    if (next === "joining") [current, disabled] = [false, true];
     if (next === "refused" && reason !== refusal) log.add(`Join refused: ${reason}`, null);
     if (next === "lost" && link !== "lost" && everJoined) log.add("Connection lost", null);
     if (next === "joined" && everJoined) log.add("Connected again", null);
@@ -54,10 +59,15 @@ const channel = new ChannelClient({
     show();
   },
   onEvent: (event, payload) => {
-    if (event === "presence_state") presence.state(payload);
-    else if (event === "presence_diff") presence.diff(payload);
-    else return;
-    if (presence.stated) show();
+    if (event === "presence_summary") {
+      summary = summaryOf(payload, me);
+      current = true;
+    } else if (event === "set-disabled") {
+      disabled = payload.disabled;
+    } else {
+      return;
+    }
+    show();
   },
 });
 
@@ -75,7 +85,11 @@ function introduce() {
   element("workflow-id").textContent = workflow;
   element("me-name").textContent = fullName(me);
   element("me").style.setProperty("--person", colourOf(me.id));
-  for (const person of companions(me)) offer(`Open as ${shortName(person)}`, person, "icon-person");
+  element("me-role").textContent = me.viewOnly ? ", a viewer" : "";
+  for (const person of companions(me)) {
+    if (person.viewOnly) offer(`Open as ${shortName(person)}, a viewer`, person, "icon-eye");
+    else offer(`Open as ${shortName(person)}`, person, "icon-person");
+  }
   offer("Open this person in another tab", me, "icon-tabs");
 }
 
@@ -88,25 +102,36 @@ function offer(words, person, icon) {
 }
 
 function show() {
-  const live = link === "joined" && presence.stated;
-  const summary = summarise(presence.entries, me);
-  if (live) tell(summary);
+  const live = link === "joined" && current;
+  if (live) tell();
   people.show(summary);
   showStatus();
-  const editable = live && summary.mayEdit;
+  const editable = live && !disabled;
   canvas.editable = editable;
-  showBanner(live ? lockedBecause(summary) : waitingFor());
-  element("mode-icon").setAttribute("href", editable ? "#icon-pencil" : "#icon-lock");
-  element("mode-text").textContent = editable ? "You can edit" : "Locked";
+  showBanner(live ? reasonToTell() : waitingFor());
+  showMode(editable);
   element("hint").textContent = editable ? "Drag a step, or move it with the arrow keys. Moves stay in this tab." : "";
   element("count").textContent = headcount(summary.users.length);
 }
 
 /** Nothing is told while the server does not list this user: only with its own entry is a picture whole. */
-function tell(summary) {
+function tell() {
   if (!summary.users.some((user) => user.id === me.id)) return;
   for (const { user, text } of eventsBetween(told, summary)) log.add(text, user);
   told = summary;
+}
+
+/** A viewer is told nothing: whoever has the canvas is not what keeps a viewer from editing. */
+function reasonToTell() {
+  return me.viewOnly ? null : lockedBecause(summary);
+}
+
+function showMode(editable) {
+  const [icon, words] = editable
+    ? ["pencil", "You can edit"]
+    : me.viewOnly ? ["eye", "View only"] : ["lock", "Locked"];
+  element("mode-icon").setAttribute("href", `#icon-${icon}`);
+  element("mode-text").textContent = words;
 }
 
 function showStatus() {
@@ -118,7 +143,7 @@ function showStatus() {
 
 function showBanner(words) {
   const banner = element("banner");
-  const waiting = link !== "joined" || !presence.stated;
+  const waiting = link !== "joined" || !current;
   banner.hidden = words === null;
   banner.dataset.tone = refusal ? "error" : waiting ? "waiting" : "locked";
   if (element("banner-text").textContent !== (words ?? "")) element("banner-text").textContent = words ?? "";

@@ -1,17 +1,18 @@
 /**
  * Who this page is, and the addresses that open it as somebody else.
  *
- * The query string says it: `user_id`, `first_name`, `last_name`, `email`, `workflow`. Without `user_id` the page
- * makes up a guest and keeps it in the tab's session storage, so that a reload is the same person and a new tab is
- * another one.
+ * The query string says it: `user_id`, `first_name`, `last_name`, `email`, `workflow`, and `role=viewer` for one who
+ * may only look. Without `user_id` the page makes up a guest and keeps it in the tab's session storage, so that a reload
+ * is the same person and a new tab is another one.
  *
  * Not here: authentication. The page says who it is; whether to believe it is the server's to decide.
  */
 
-/** @returns {{me: import("./priority.js").User, workflow: string}} */
+/** @returns {{me: import("./priority.js").User & {viewOnly: boolean}, workflow: string}} */
 export function whoAmI(query) {
-  const me = query.get("user_id") ? named(query) : guest();
-  return { me: { ...me, joinedAt: Number.POSITIVE_INFINITY, tabs: 1 }, workflow: query.get("workflow") || "demo" };
+  const person = query.get("user_id") ? named(query) : guest();
+  const me = { ...person, viewOnly: query.get("role") === VIEWER_ROLE, tabs: 1 };
+  return { me, workflow: query.get("workflow") || "demo" };
 }
 
 /** The address of the server's socket for this person. */
@@ -29,9 +30,11 @@ export function pageUrl(location, person, workflow) {
   return url.href;
 }
 
-/** Two people to try the page with, never the visitor. */
+/** Two people to try the page with and one who may only look, never the visitor. */
 export function companions(me) {
-  return CAST.filter((person) => person.id !== me.id).slice(0, 2);
+  const others = CAST.filter((person) => person.id !== me.id);
+  const editors = others.filter((person) => !person.viewOnly);
+  return [...editors.slice(0, 2), ...others.filter((person) => person.viewOnly)];
 }
 
 function named(query) {
@@ -74,17 +77,21 @@ function remember(person) {
   }
 }
 
-function asQuery({ id, firstName, lastName, email }) {
-  const query = { user_id: id, first_name: firstName, last_name: lastName, email };
+function asQuery({ id, firstName, lastName, email, viewOnly }) {
+  const role = viewOnly ? VIEWER_ROLE : "";
+  const query = { user_id: id, first_name: firstName, last_name: lastName, email, role };
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
 }
 
 const STORAGE_KEY = "presenced:guest";
 
+const VIEWER_ROLE = "viewer";
+
 const CAST = [
   { id: "1", firstName: "Ada", lastName: "Lovelace", email: "ada@example.com" },
   { id: "2", firstName: "Grace", lastName: "Hopper", email: "grace@example.com" },
   { id: "3", firstName: "Katherine", lastName: "Johnson", email: "katherine@example.com" },
+  { id: "4", firstName: "Dorothy", lastName: "Vaughan", email: "dorothy@example.com", viewOnly: true },
 ];
 
 const ADJECTIVES = [

@@ -29,7 +29,7 @@ export class People {
     this.#list.classList.toggle("crowded", users.length > CROWD);
     users.forEach((user, place) => {
       const avatar = this.#avatars.get(user.id) ?? this.#create(user.id);
-      avatar.update(user, { editor: user.id === prior.id, me: user.id === current.id });
+      avatar.update(user, { editor: user.id === prior?.id, me: user.id === current.id });
       // Moving an element restarts its animation and closes its tooltip: only when it must.
       const there = this.#list.children[place];
       if (there !== avatar.element) this.#list.insertBefore(avatar.element, there ?? null);

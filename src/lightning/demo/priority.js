@@ -1,49 +1,56 @@
 /**
- * Who may edit: presence entries as users in order of arrival, and the rule that gives one of them the canvas.
+ * Who is here and who may edit, as the server says it: its `presence_summary` in the page's own terms, and the words
+ * that follow from it.
  *
  * Pure functions; nothing is kept between calls.
  *
- * Not here: roles. Everybody may edit the demo project, so nobody is view-only and the first to arrive is the prior
- * user.
+ * Not here: the rule. The server computes it, and says with `set-disabled` whether this page may edit.
  *
  * Contract: Lightning 2.13, `Lightning.Workflows.Presence.build_presences_summary/2`, and the banner of its editor.
- * A user's `joined_at` is that of the oldest meta, as in Lightning's first version: a rank must not change because
- * another tab was opened.
  */
 
 /**
  * @typedef {object} User
- * @property {string} id the presence key
+ * @property {string} id
  * @property {string} firstName
  * @property {string} lastName
  * @property {string} email
- * @property {number} joinedAt unix time in microseconds of the oldest tab
  * @property {number} tabs how many tabs are open
  */
 
 /**
  * @typedef {object} Summary
  * @property {User[]} users earliest first
- * @property {User} prior who has the canvas, or would have it with one tab less
+ * @property {User | null} prior who has the canvas, or would have it with one tab less; `null` where all only look
  * @property {User} current the user of this page, also while the server does not list them yet
- * @property {boolean} mayEdit
+ * @property {boolean} hasPriority
  */
 
-/**
- * @param {Map<string, {metas: object[]}>} entries
- * @param {User} me stands in while the server does not list this user
- * @returns {Summary}
- */
-export function summarise(entries, me) {
-  const users = [...entries].map(([id, { metas }]) => userOf(id, metas)).sort(byArrival);
-  const current = users.find((user) => user.id === me.id) ?? me;
-  const prior = users[0] ?? current;
-  return { users, prior, current, mayEdit: prior.id === current.id && current.tabs <= 1 };
+/** What is known before the server has said anything. */
+export function nobodyYet(me) {
+  return { users: [], prior: null, current: me, hasPriority: false };
 }
 
-/** Why the user of this page may not edit, in Lightning's words; `null` for one who may. */
-export function lockedBecause({ prior, current, mayEdit }) {
-  if (mayEdit) return null;
+/**
+ * @param {object} payload of `presence_summary`
+ * @param {User & {viewOnly: boolean}} me
+ * @returns {Summary}
+ */
+export function summaryOf(payload, me) {
+  const prior = userOf(payload.prior_user_presence);
+  // Where all only look, the rule makes everybody prior in their own eyes.
+  const nobody = me.viewOnly && prior.id === me.id;
+  return {
+    users: payload.presences.map(userOf),
+    prior: nobody ? null : prior,
+    current: userOf(payload.current_user_presence),
+    hasPriority: payload.has_presence_edit_priority,
+  };
+}
+
+/** Why the user of this page may not edit, in Lightning's words; `null` for one who has the canvas. */
+export function lockedBecause({ prior, current, hasPriority }) {
+  if (hasPriority) return null;
   if (current.tabs > 1) {
     const others = current.tabs > 2 ? "others" : "other";
     return `You have this workflow open in ${current.tabs} tabs and can't edit until you close the ${others}.`;
@@ -64,19 +71,14 @@ export function shortName(user) {
   return user.firstName || fullName(user);
 }
 
-function userOf(id, metas) {
-  const oldest = metas.reduce((a, b) => (b.joined_at < a.joined_at ? b : a));
-  const user = oldest.user ?? {};
+function userOf({ user, active_sessions: tabs }) {
   return {
-    id,
+    id: user.id,
     firstName: text(user.first_name),
     lastName: text(user.last_name),
     email: text(user.email),
-    joinedAt: Number(oldest.joined_at ?? 0),
-    tabs: metas.length,
+    tabs,
   };
 }
-
-const byArrival = (a, b) => a.joinedAt - b.joinedAt || (a.id < b.id ? -1 : 1);
 
 const text = (value) => (value == null ? "" : String(value).trim());

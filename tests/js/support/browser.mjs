@@ -93,6 +93,37 @@ export class Tab {
     await this.#page.locator('[data-testid="banner"]').filter({ hasText: text, visible: true }).waitFor();
   }
 
+  /** Locked for good, without a word: a viewer has nobody to wait for. */
+  async isViewOnly() {
+    await this.#page.locator('[data-testid="canvas"][data-editable="false"]').waitFor();
+    await this.#page.locator('[data-testid="mode"]').filter({ hasText: "View only" }).waitFor();
+    await this.#page.locator('[data-testid="banner"]').waitFor({ state: "hidden" });
+  }
+
+  /** This one and nobody else has the mark of whoever has the canvas; nobody, if `null`. */
+  async isEditedBy(id) {
+    const marked = `${AVATARS}[data-editor="true"]`;
+    await this.#page.waitForFunction(
+      ([selector, expected]) => {
+        const ids = [...document.querySelectorAll(selector)].map((avatar) => avatar.dataset.userId);
+        return JSON.stringify(ids) === JSON.stringify(expected);
+      },
+      [marked, id === null ? [] : [id]],
+    );
+  }
+
+  /** Hears every frame that comes, from the next load on: the events of the canvas, in their order. */
+  events() {
+    const events = [];
+    this.#page.on("websocket", (socket) =>
+      socket.on("framereceived", ({ payload }) => {
+        const [, , topic, event] = JSON.parse(payload);
+        if (topic !== "phoenix") events.push(event);
+      }),
+    );
+    return events;
+  }
+
   /** The ids of the people shown right now. */
   ids() {
     return this.#page.locator(AVATARS).evaluateAll((avatars) => avatars.map((avatar) => avatar.dataset.userId));
@@ -115,9 +146,14 @@ export class Tab {
     return this.#page.close();
   }
 
+  /** In both colour schemes, with nothing in motion. */
   async screenshot(name) {
     await mkdir(PICTURES, { recursive: true });
-    await this.#page.screenshot({ path: `${PICTURES}/${name}.png` });
+    for (const colorScheme of ["dark", "light"]) {
+      await this.#page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await this.#page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png` });
+    }
+    await this.#page.emulateMedia({ colorScheme: null, reducedMotion: null });
   }
 }
 

@@ -12,8 +12,8 @@ export function startConformance(port = 0) {
 }
 
 /** Starts the product with nothing configured: its development mode, with the demo page at `/`. */
-export function startPresenced(port = 0) {
-  return Server.start("presenced", port);
+export function startPresenced(port = 0, flags = []) {
+  return Server.start("presenced", port, flags);
 }
 
 /** The product with these people, written in a file, and this secret for their tokens. */
