@@ -282,15 +282,9 @@ async fn fifty_who_come_at_once_make_few_summaries() {
     let team = Team::serve_with(options).await;
     let mut ada = team.client("ada").await;
     ada.enter(EDITOR).await;
-    let storm = (0..50).map(|at| {
-        let team = &team;
-        async move {
-            let mut client = team.client(&format!("u{at}")).await;
-            client.enter(EDITOR).await;
-            client
-        }
-    });
-    let mut everybody = join_all(storm).await;
+    let names: Vec<_> = (0..50).map(|at| format!("u{at}")).collect();
+    let mut everybody = join_all(names.iter().map(|name| team.client(name))).await;
+    join_all(everybody.iter_mut().map(|client| client.enter(EDITOR))).await;
     everybody.push(ada);
     for client in &mut everybody {
         let (mut summaries, mut diffs) = (0, 0);
