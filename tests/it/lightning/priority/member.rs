@@ -121,4 +121,16 @@ impl Member {
             }
         }
     }
+
+    /// Reads up to the diff with somebody's join, and returns the events that came.
+    pub async fn rest_until_joined(&mut self, key: &str) -> Vec<String> {
+        let mut events = Vec::new();
+        loop {
+            let message = self.client.next().await;
+            events.push(message.event);
+            if message.payload["joins"].get(key).is_some() {
+                return events;
+            }
+        }
+    }
 }
