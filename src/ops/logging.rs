@@ -30,6 +30,6 @@ pub fn start(filter: EnvFilter, format: Format) {
     // An error says that the log was started before.
     let _ = match format {
         Format::Human => log.try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
     };
 }

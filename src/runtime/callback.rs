@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tracing::{Instrument, Span};
 
 use crate::channel::context::Seat;
 use crate::channel::erased::AnyChannel;
@@ -37,14 +38,16 @@ pub(crate) enum Joined {
 }
 
 impl Callback {
-    /// A call of `join`, once what has to come before it is done. A panic in it refuses the join.
+    /// A call of `join`, once what has to come before it is done. A panic in it refuses the join. Here and below, the
+    /// span is around all that the channel logs.
     pub(crate) fn join(
+        span: Span,
         before: Vec<Asked<()>>,
         seat: Arc<Seat>,
         mut channel: Box<dyn AnyChannel>,
         payload: Payload,
     ) -> Self {
-        Callback::new(seat.id(), async move {
+        Callback::new(span, seat.id(), async move {
             for done in before {
                 done.await;
             }
@@ -58,8 +61,8 @@ impl Callback {
     }
 
     /// A call of the callback that a piece of mail is for.
-    pub(crate) fn handle(seat: Arc<Seat>, mut channel: Box<dyn AnyChannel>, mail: Mail) -> Self {
-        Callback::new(seat.id(), async move {
+    pub(crate) fn handle(span: Span, seat: Arc<Seat>, mut channel: Box<dyn AnyChannel>, mail: Mail) -> Self {
+        Callback::new(span, seat.id(), async move {
             let reply_to = match &mail {
                 Mail::In { reference, .. } => Some(seat.reply_ref(reference.clone())),
                 _ => None,
@@ -72,8 +75,13 @@ impl Callback {
     }
 
     /// A call of `terminate`.
-    pub(crate) fn terminate(seat: Arc<Seat>, mut channel: Box<dyn AnyChannel>, why: Ended) -> Self {
-        Callback::new(seat.id(), async move {
+    pub(crate) fn terminate(
+        span: Span,
+        seat: Arc<Seat>,
+        mut channel: Box<dyn AnyChannel>,
+        why: Ended,
+    ) -> Self {
+        Callback::new(span, seat.id(), async move {
             match AssertUnwindSafe(channel.terminate(&why, &seat)).catch_unwind().await {
                 Ok(()) => Called::Terminated,
                 Err(_) => Called::Panicked,
@@ -81,9 +89,9 @@ impl Callback {
         })
     }
 
-    fn new(channel: OwnerId, call: impl Future<Output = Called> + Send + 'static) -> Self {
+    fn new(span: Span, channel: OwnerId, call: impl Future<Output = Called> + Send + 'static) -> Self {
         // What makes the call's future may panic as well as the future itself.
-        Callback { channel, future: call.boxed() }
+        Callback { channel, future: call.instrument(span).boxed() }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Called> {

@@ -13,14 +13,15 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use futures::FutureExt;
 use serde_json::json;
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::callback::{Callback, Called, Joined};
+use super::client::{Admitted, Client};
 use super::connections::Registration;
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::context::Seat;
-use crate::channel::erased::{Accepted, AnyChannel, Topics};
+use crate::channel::erased::{AnyChannel, Topics};
 use crate::channel::node::{Asked, Mail, Peer as _};
 use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Owner, Reply, ReplyRef, StopReason};
 use crate::presence::OwnerId;
@@ -31,6 +32,7 @@ use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn};
 pub(crate) struct Connection {
     node: Arc<Node>,
     vsn: Vsn,
+    client: Client,
     topics: Box<dyn Topics>,
     session: Session,
     /// What the connection itself is subscribed as.
@@ -85,12 +87,13 @@ impl Connection {
     pub(crate) fn new(
         node: Arc<Node>,
         vsn: Vsn,
-        accepted: Accepted,
+        admitted: Admitted,
         max_channels: usize,
         outbox: Arc<Outbox>,
         owner: Owner,
         registration: Registration,
     ) -> Self {
+        let Admitted { client, accepted } = admitted;
         if let Some(socket_id) = accepted.socket_id {
             let (id, peer) = (owner.id(), outbox.clone());
             owner.touch(socket_id, |socket_id| node.subscribe_transport(socket_id, id, vsn, peer));
@@ -98,6 +101,7 @@ impl Connection {
         Connection {
             node,
             vsn,
+            client,
             topics: accepted.topics,
             session: Session::new(max_channels),
             owner,
@@ -115,9 +119,9 @@ impl Connection {
         }
     }
 
-    /// Unique in this process; it names the connection in the log.
-    pub(crate) fn id(&self) -> u64 {
-        self.owner.id().0
+    /// Around what is logged for this connection. Its number is unique in this process.
+    pub(crate) fn span(&self) -> Span {
+        self.client.span(Some(self.owner.id().0))
     }
 
     /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
@@ -166,7 +170,7 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let message = message.map_err(|error| {
-            debug!(connection = self.id(), %error, "a message cannot be decoded");
+            self.span().in_scope(|| debug!(%error, "a message cannot be decoded"));
             CloseReason::Malformed
         })?;
         match self.session.receive(message, |topic| self.topics.serves(topic)) {
@@ -239,7 +243,8 @@ impl Connection {
 
     /// Ends the connection: all it tracked leaves at once, then its channels are told.
     pub(crate) async fn end(mut self, reason: CloseReason) {
-        debug!(connection = self.id(), %reason, "connection closed");
+        let span = self.span();
+        span.in_scope(|| debug!(%reason, "connection closed"));
         // Here nobody waits for the last that was heard.
         drop(self.owner.end());
         if let Some(joining) = self.joining.take() {
@@ -249,21 +254,22 @@ impl Connection {
         let callbacks: Vec<_> = self.callbacks.drain(..).collect();
         let running = callbacks.into_iter().map(|callback| {
             let seat = self.slots.get(&callback.channel).map(|slot| slot.seat.clone());
+            let span = span.clone();
             async move {
                 if let (Called::Handle(channel, ..), Some(seat)) = (callback.into_future().await, seat) {
-                    Callback::terminate(seat, channel, Ended::Closed).into_future().await;
+                    Callback::terminate(span, seat, channel, Ended::Closed).into_future().await;
                 }
             }
             .boxed()
         });
         let mut told: Vec<_> = running.collect();
         told.extend(self.slots.drain().filter_map(|(_, slot)| {
-            let terminate = Callback::terminate(slot.seat, slot.channel?, Ended::Closed);
+            let terminate = Callback::terminate(span.clone(), slot.seat, slot.channel?, Ended::Closed);
             Some(terminate.into_future().map(drop).boxed())
         }));
         let told = futures::future::join_all(told);
         if tokio::time::timeout(TERMINATE_LIMIT, told).await.is_err() {
-            debug!(connection = self.owner.id().0, "a channel took too long to terminate");
+            span.in_scope(|| debug!("a channel took too long to terminate"));
         }
     }
 
@@ -278,7 +284,7 @@ impl Connection {
         // What an earlier join of the topic heard must come before the reply to this one: phoenix.js cannot tell it
         // from news, and would keep whoever it names.
         let before = std::mem::take(&mut self.leaving);
-        let callback = Callback::join(before, seat.clone(), channel, join.payload);
+        let callback = Callback::join(self.span(), before, seat.clone(), channel, join.payload);
         let Join { join_ref, reference, replaces, .. } = join;
         let mail = VecDeque::from([Mail::AfterJoin]);
         let mut joining = Joining { join_ref, reference, seat, replaces, callback, mail };
@@ -375,7 +381,7 @@ impl Connection {
                     let _ = seat.reply_ref(reference).reply(&Reply::done());
                     self.depart(&seat, Some(channel), Farewell::Close, Ended::Left, cx);
                 }
-                mail => self.call(Callback::handle(seat, channel, mail), cx),
+                mail => self.call(Callback::handle(self.span(), seat, channel, mail), cx),
             }
         }
     }
@@ -443,11 +449,12 @@ impl Connection {
 
     /// One line a connection for whoever runs the server: a client that causes more cannot fill the log.
     fn tell_crash(&mut self, topic: &str, error: &BoxError, what: &str) {
-        let (connection, topic, error) = (self.id(), Excerpt(topic), Excerpt(error));
+        let (topic, error) = (Excerpt(topic), Excerpt(error));
+        let _inside = self.span().entered();
         if std::mem::replace(&mut self.crash_told, true) {
-            debug!(connection, %topic, %error, "{what}");
+            debug!(%topic, %error, "{what}");
         } else {
-            warn!(connection, %topic, %error, "{what}; further ones of this connection are logged at debug");
+            warn!(%topic, %error, "{what}; further ones of this connection are logged at debug");
         }
     }
 
@@ -469,7 +476,7 @@ impl Connection {
             frame.into_iter().for_each(|frame| self.outbox.send(frame));
         }
         if let Some(channel) = channel {
-            self.call(Callback::terminate(seat.clone(), channel, why), cx);
+            self.call(Callback::terminate(self.span(), seat.clone(), channel, why), cx);
         }
     }
 

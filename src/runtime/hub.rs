@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug};
 
+use super::client::{Admitted, Client};
 use super::connection::Connection;
 use super::connections::Connections;
 use super::node::Node;
 use super::outbox::Outbox;
-use crate::channel::erased::{Accepted, AnyEndpoint};
+use crate::channel::erased::AnyEndpoint;
 use crate::channel::{Closer, ConnectInfo, Handle, Hooks, Refusal};
 use crate::session::CloseReason;
 use crate::wire::Vsn;
@@ -58,18 +60,24 @@ impl Hub {
     ///
     /// # Errors
     /// The application's refusal.
-    pub(crate) async fn connect(&self, info: &ConnectInfo) -> Result<Accepted, Refusal> {
-        self.endpoint.connect(info).await
+    pub(crate) async fn connect(&self, info: &ConnectInfo) -> Result<Admitted, Refusal> {
+        let client = Client::of(info);
+        let accepted = self.endpoint.connect(info).instrument(client.span(None)).await?;
+        Ok(Admitted { client, accepted })
     }
 
     /// Opens a connection that was let in.
-    pub(crate) fn open(&self, vsn: Vsn, accepted: Accepted) -> Connection {
+    pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> Connection {
+        let transport = admitted.client.transport;
         let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes));
-        accepted.topics.opened(Closer::new(&outbox));
+        admitted.accepted.topics.opened(Closer::new(&outbox));
         let owner = self.handle().owner();
         let registration = self.connections.register(owner.id(), outbox.clone());
         let node = self.node.clone();
-        Connection::new(node, vsn, accepted, self.limits.max_channels, outbox, owner, registration)
+        let max_channels = self.limits.max_channels;
+        let connection = Connection::new(node, vsn, admitted, max_channels, outbox, owner, registration);
+        connection.span().in_scope(|| debug!(?transport, ?vsn, "connection open"));
+        connection
     }
 
     /// How many connections are open.

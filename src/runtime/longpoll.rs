@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::session::{Request, Session};
 use self::token::{SessionId, Tokens};
+use super::client::Admitted;
 use super::hub::Hub;
-use crate::channel::erased::Accepted;
 use crate::wire::{Frame, Vsn};
 
 /// The long-poll sessions of a server.
@@ -60,12 +60,12 @@ impl LongPoll {
     }
 
     /// Opens a session for a client that was let in, and returns its token.
-    pub(crate) fn open(&self, vsn: Vsn, accepted: Accepted) -> String {
+    pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> String {
         let id = SessionId::new();
         let (requests, receiver) = mpsc::channel(REQUESTS_WAITING);
         self.sessions.lock().insert(id, requests);
         let session =
-            Session::new(self.hub.open(vsn, accepted), receiver, self.window, self.hub.limits.outbox_bytes);
+            Session::new(self.hub.open(vsn, admitted), receiver, self.window, self.hub.limits.outbox_bytes);
         let sessions = self.sessions.clone();
         self.hub.tasks.spawn(async move {
             let ended = session.serve().await;

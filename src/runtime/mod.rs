@@ -8,6 +8,7 @@
 //! what an application wants (`channel`), HTTP routes (`server`).
 
 pub(crate) mod callback;
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod connections;
 mod fanout;

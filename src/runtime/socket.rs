@@ -108,7 +108,7 @@ impl Socket {
                 }
                 match self.poll_write(cx) {
                     Poll::Ready(Ok(())) => progress = true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(self.lost(&error)),
                     Poll::Pending => {}
                 }
             }
@@ -176,7 +176,7 @@ impl Socket {
             return Poll::Ready(self.take_in(&unread, cx));
         }
         loop {
-            ready!(self.stream.poll_read_ready(cx)).map_err(|error| lost(&error))?;
+            ready!(self.stream.poll_read_ready(cx)).map_err(|error| self.lost(&error))?;
             let read = READ_BUFFER.with_borrow_mut(|buffer| match self.stream.try_read(buffer) {
                 Ok(0) => Some(Err(CloseReason::Lost)),
                 Ok(count) => {
@@ -184,7 +184,7 @@ impl Socket {
                     Some(self.take_in(&buffer[..count], cx))
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-                Err(error) => Some(Err(lost(&error))),
+                Err(error) => Some(Err(self.lost(&error))),
             });
             if let Some(outcome) = read {
                 return Poll::Ready(outcome);
@@ -208,6 +208,11 @@ impl Socket {
         }
         self.unread.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn lost(&self, error: &io::Error) -> CloseReason {
+        self.connection.span().in_scope(|| trace!(%error, "the stream failed"));
+        CloseReason::Lost
     }
 }
 
@@ -248,11 +253,6 @@ fn closes(decoder: &mut Decoder, mut bytes: &[u8]) -> bool {
         }
     }
     false
-}
-
-fn lost(error: &io::Error) -> CloseReason {
-    trace!(%error, "the stream failed");
-    CloseReason::Lost
 }
 
 thread_local! {

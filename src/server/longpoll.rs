@@ -84,8 +84,8 @@ async fn get(
 
 async fn open(hub: &Hub, longpoll: &LongPoll, info: ConnectInfo) -> Option<String> {
     let vsn = negotiate(&info.params)?;
-    let accepted = hub.connect(&info).await.ok()?;
-    Some(longpoll.open(vsn, accepted))
+    let admitted = hub.connect(&info).await.ok()?;
+    Some(longpoll.open(vsn, admitted))
 }
 
 async fn post(longpoll: &LongPoll, request: &mut Request, params: &Params) -> Response<String> {

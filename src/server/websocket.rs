@@ -10,10 +10,9 @@ use hyper_util::rt::TokioIo;
 use tracing::debug;
 
 use super::admission::{Admission, negotiate};
-use super::listener::Peer;
 use super::request::Request;
-use crate::channel::erased::Accepted;
 use crate::channel::{Params, Transport};
+use crate::runtime::client::Admitted;
 use crate::runtime::hub::Hub;
 use crate::runtime::socket::Socket;
 use crate::runtime::stream::Stream;
@@ -21,14 +20,14 @@ use crate::wire::{Vsn, websocket};
 
 /// Answers a request for the WebSocket route, and starts the connection where it is one.
 pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Request) -> Response<String> {
-    let (vsn, accepted, subprotocol) = match admit(&hub, &admission, &request).await {
+    let (vsn, admitted, subprotocol) = match admit(&hub, &admission, &request).await {
         Ok(admitted) => admitted,
         Err(status) => return empty(status),
     };
     match handshake(&request.headers, subprotocol, request.upgrade) {
         Ok((response, upgrade)) => {
             let tasks = hub.tasks.clone();
-            tasks.spawn(take_over(hub, vsn, accepted, request.peer, upgrade));
+            tasks.spawn(take_over(hub, vsn, admitted, upgrade));
             response
         }
         Err(reason) => {
@@ -44,7 +43,7 @@ async fn admit(
     hub: &Hub,
     admission: &Admission,
     request: &Request,
-) -> Result<(Vsn, Accepted, Option<&'static str>), StatusCode> {
+) -> Result<(Vsn, Admitted, Option<&'static str>), StatusCode> {
     if request.method != Method::GET {
         return Err(StatusCode::BAD_REQUEST);
     }
@@ -55,8 +54,8 @@ async fn admit(
     let subprotocol = admission.subprotocol(&request.headers).ok_or(StatusCode::FORBIDDEN)?;
     let vsn = negotiate(&params).ok_or(StatusCode::FORBIDDEN)?;
     let info = admission.connect_info(request, params, subprotocol.auth_token, Transport::WebSocket);
-    let accepted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
-    Ok((vsn, accepted, subprotocol.answer))
+    let admitted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
+    Ok((vsn, admitted, subprotocol.answer))
 }
 
 /// The 101 answer, or what the request lacks.
@@ -103,13 +102,12 @@ fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str>
 
 /// Waits until the 101 is written, and starts the connection on what is left of HTTP: the stream, and what the client
 /// has sent behind its request. The connection has a task of its own, which does not carry the handshake's memory along.
-async fn take_over(hub: Arc<Hub>, vsn: Vsn, accepted: Accepted, peer: Option<Peer>, upgrade: OnUpgrade) {
+async fn take_over(hub: Arc<Hub>, vsn: Vsn, admitted: Admitted, upgrade: OnUpgrade) {
     let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
     };
-    let connection = hub.open(vsn, accepted);
-    debug!(connection = connection.id(), ?vsn, ?peer, "connection open");
+    let connection = hub.open(vsn, admitted);
     let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, connection, hub.limits.idle_timeout);
     hub.tasks.spawn(socket.run());
 }

@@ -1,7 +1,9 @@
 //! The log, and what clients can do to it: forge no line, fill no disk, and put nothing of a payload there.
 //!
-//! Not here: its forms and levels, and that tokens and frames are not in it ([`crate::process`]).
+//! Not here: whose line it is ([`spans`]); its forms and levels, and that tokens and frames are not in it ([`crate::process`]).
 //! Source: the architecture, "Configuration, logs, metrics".
+
+mod spans;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
