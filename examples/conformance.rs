@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use http::Response;
+use http::{Response, StatusCode};
 use presenced::channel::{Connect, ConnectInfo, Connected, Handle, Params, Refusal, Router};
 use presenced::lightning::clock::now_ms;
 use presenced::lightning::token::{Keys, SecretKeyBase};
@@ -44,8 +44,10 @@ impl Connect for UserSocket {
     type Identity = Arc<User>;
 
     async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Arc<User>>, Refusal> {
-        if info.params.get("reject") == Some("true") {
-            return Err(Refusal::FORBIDDEN);
+        match info.params.get("reject") {
+            Some("true") => return Err(Refusal::FORBIDDEN),
+            Some("503") => return Err(Refusal::with_status(StatusCode::SERVICE_UNAVAILABLE)),
+            _ => {}
         }
         let user = match info.params.value("token") {
             Some(_) => people::user(&self.bearer(&info.params).ok_or(Refusal::FORBIDDEN)?),

@@ -82,8 +82,8 @@ pub enum Transport {
     LongPoll,
 }
 
-/// A connection that was not let in: the HTTP status of the answer, whose body is empty. Long poll answers with
-/// status 200 and this status in its JSON, as Phoenix does.
+/// A connection that was not let in: the HTTP status of the answer, whose body is empty. In long poll only a status from
+/// 500 on is; all others come as status 200 with 403 in its JSON, as Phoenix has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     status: StatusCode,
@@ -93,8 +93,7 @@ impl Refusal {
     /// 403, as for Phoenix's `:error`.
     pub const FORBIDDEN: Refusal = Refusal { status: StatusCode::FORBIDDEN };
 
-    /// Another status, such as 429 or 503 (Phoenix: `{:error, reason}` and an `error_handler`). Only a WebSocket's
-    /// client sees it; long poll says 403 in any case.
+    /// Another status, such as 429 or 503 (Phoenix: `{:error, reason}` and an `error_handler`).
     pub fn with_status(status: StatusCode) -> Self {
         Refusal { status }
     }

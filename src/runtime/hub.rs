@@ -1,10 +1,13 @@
 //! What every transport needs to open a connection, and to see all of them closed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use http::StatusCode;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, warn};
 
 use super::client::{Admitted, Client};
 use super::connection::Connection;
@@ -59,11 +62,18 @@ impl Hub {
     /// Asks the application who connects.
     ///
     /// # Errors
-    /// The application's refusal.
+    /// The application's refusal; 500 if it panics.
     pub(crate) async fn connect(&self, info: &ConnectInfo) -> Result<Admitted, Refusal> {
         let client = Client::of(info);
-        let accepted = self.endpoint.connect(info).instrument(client.span(None)).await?;
-        Ok(Admitted { client, accepted })
+        let span = client.span(None);
+        let asked = AssertUnwindSafe(self.endpoint.connect(info)).catch_unwind();
+        match asked.instrument(span.clone()).await {
+            Ok(accepted) => Ok(Admitted { client, accepted: accepted? }),
+            Err(_) => {
+                span.in_scope(|| warn!("the connect handler panicked"));
+                Err(Refusal::with_status(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+        }
     }
 
     /// Opens a connection that was let in.

@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::admission::{Admission, negotiate};
 use super::request::Request;
-use crate::channel::{Params, Transport};
+use crate::channel::{Params, Refusal, Transport};
 use crate::runtime::client::Admitted;
 use crate::runtime::hub::Hub;
 use crate::runtime::socket::Socket;
@@ -54,7 +54,7 @@ async fn admit(
     let subprotocol = admission.subprotocol(&request.headers).ok_or(StatusCode::FORBIDDEN)?;
     let vsn = negotiate(&params).ok_or(StatusCode::FORBIDDEN)?;
     let info = admission.connect_info(request, params, subprotocol.auth_token, Transport::WebSocket);
-    let admitted = hub.connect(&info).await.map_err(|refusal| refusal.status())?;
+    let admitted = hub.connect(&info).await.map_err(Refusal::status)?;
     Ok((vsn, admitted, subprotocol.answer))
 }
 

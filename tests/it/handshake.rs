@@ -1,7 +1,10 @@
 //! Who may open a WebSocket, and what everybody else is told.
 //!
 //! Owns: the order of the checks, seen by which of two faults is answered.
+//! Not here: what cannot be read of a token or a version ([`refusals`]).
 //! Source: contract Phoenix 1.8.12, §1.1 to §1.4; RFC 6455, section 4.2.
+
+mod refusals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -45,10 +45,10 @@ workflows = [{ id = "w2" }]
 "#;
 
 /// A file of its own for each test, gone with it.
-struct TestFile(PathBuf);
+pub struct TestFile(PathBuf);
 
 impl TestFile {
-    fn new(name: &str, text: &str) -> Self {
+    pub fn new(name: &str, text: &str) -> Self {
         let file = TestFile(std::env::temp_dir().join(format!("presenced-{}-{name}", std::process::id())));
         file.write(text);
         file
@@ -58,7 +58,7 @@ impl TestFile {
         std::fs::write(&self.0, text).expect("the temporary folder takes files");
     }
 
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.0.to_str().expect("the path is text")
     }
 }

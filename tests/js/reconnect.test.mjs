@@ -48,6 +48,19 @@ for (const client of clients) {
       assert.deepEqual(said(list), [["ada", [{}]], ["cyd", [{ n: 2 }]], ["dan", [{}]]]);
     });
 
+    it("comes back for as long as it is told that the server cannot say who it is", async (t) => {
+      const server = await serverFor(t);
+      const answers = ["503", "503", "503"];
+      const ada = new Person(t, client, server, "ada", { params: () => ({ reject: answers.pop() ?? "no" }) });
+      const seat = await ada.enter(ROOM, { track: {} });
+      await agree([seat], (list) => list.length === 1);
+      assert.deepEqual([answers, ada.failed], [[], 3], "it was told so each time");
+      if (client.longPoll) {
+        assert.equal(ada.closes.filter((code) => code === 1011).length, 3, "phoenix.js takes it for the server's failure");
+        assert.ok(!ada.closes.includes(1008), "and not for a refusal");
+      }
+    });
+
     it("finds a new server on the same port after the old one was killed", async (t) => {
       const old = await serverFor(t);
       const seats = await company(t, client, old);

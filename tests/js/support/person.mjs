@@ -6,8 +6,8 @@ import { canonical } from "./lists.mjs";
 /** One `Socket` of a client package, and all that happened to it. It disconnects when the test ends. */
 export class Person {
   /**
-   * `where` has the `socket` address: a server or a proxy. `options` go to `Socket` as they are; only the waits
-   * between attempts are shortened here.
+   * `where` has the `socket` address: a server or a proxy. `params` may be a function, asked anew for each attempt to
+   * connect. `options` go to `Socket` as they are; only the waits between attempts are shortened here.
    */
   constructor(t, client, where, id, { params = {}, ...options } = {}) {
     this.id = id;
@@ -20,7 +20,7 @@ export class Person {
     this.failed = 0;
     this.socket = new client.phoenix.Socket(where.socket, {
       transport: client.transport,
-      params: { user_id: id, ...params },
+      params: () => ({ user_id: id, ...(typeof params === "function" ? params() : params) }),
       reconnectAfterMs: () => RETRY_MS,
       rejoinAfterMs: () => RETRY_MS,
       ...options,
