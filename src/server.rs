@@ -4,6 +4,7 @@
 //! can be taken over with small buffers and every task is known when the server stops.
 
 mod admission;
+mod health;
 mod listener;
 mod longpoll;
 mod origin;
@@ -31,6 +32,7 @@ use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
 use self::admission::Admission;
+use self::health::{Check, Readiness, health};
 use self::listener::Peer;
 pub use self::listener::{CannotListen, ListenAddress, Listeners};
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
@@ -47,6 +49,7 @@ use crate::runtime::stream::Stream;
 pub struct Server {
     hub: Arc<Hub>,
     options: Options,
+    checks: Vec<Check>,
     pages: BoxedFilter<(Response<String>,)>,
     api: BoxedFilter<(warp::reply::Response,)>,
 }
@@ -101,7 +104,7 @@ impl Server {
         };
         let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
         let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
-        Server { hub, options, pages: nothing(), api: nothing() }
+        Server { hub, options, checks: Vec::new(), pages: nothing(), api: nothing() }
     }
 
     /// The way in for code outside channels.
@@ -123,11 +126,24 @@ impl Server {
         self
     }
 
+    /// Asks this as well whether clients should be sent here: `GET /ready` answers with 503 and the words of the error
+    /// while there is one. It is asked anew for each request, and must not wait; its words are for everybody to read.
+    #[must_use]
+    pub fn ready(mut self, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.checks.push(Box::new(check));
+        self
+    }
+
     /// Serves a bound listener, or several, until `shutdown` resolves; then accepts nothing more, closes every
     /// connection with 1012 and waits for them, within the time the options give.
-    pub async fn run(self, listeners: impl Into<Listeners>, shutdown: impl Future<Output = ()>) -> Stopped {
+    pub async fn run(
+        mut self,
+        listeners: impl Into<Listeners>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Stopped {
         let mut listeners: Listeners = listeners.into();
-        let service = TowerToHyperService::new(warp::service(self.routes()));
+        let readiness = Readiness::new(std::mem::take(&mut self.checks));
+        let service = TowerToHyperService::new(warp::service(self.routes(readiness.clone())));
         let requests = Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() };
         let mut shutdown = pin!(shutdown);
         loop {
@@ -140,6 +156,7 @@ impl Server {
                 }
             }
         }
+        readiness.drain();
         drop(listeners);
         info!(connections = self.hub.connections(), "shutting down");
         let drained = async {
@@ -157,7 +174,7 @@ impl Server {
         }
     }
 
-    fn routes(&self) -> BoxedFilter<(warp::reply::Response,)> {
+    fn routes(&self, readiness: Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
         let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
         let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
@@ -173,7 +190,8 @@ impl Server {
             .and(warp::path!("longpoll"))
             .and(request_with_body())
             .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), admission.clone(), request));
-        let whole = websocket.or(longpoll).unify().or(self.pages.clone()).unify();
+        let routes = websocket.or(longpoll).unify().or(health(readiness)).unify();
+        let whole = routes.or(self.pages.clone()).unify();
         whole.map(Reply::into_response).or(self.api.clone()).unify().boxed()
     }
 }

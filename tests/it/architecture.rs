@@ -300,6 +300,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
         "warp",
         &[
             ("server.rs", "the routes are its filters"),
+            ("server/health.rs", "two more routes"),
             ("server/pages.rs", "pages are one more route"),
             ("server/request.rs", "takes out of a request what the transports look at"),
             ("api.rs", "its routes are one filter"),

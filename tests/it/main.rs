@@ -4,6 +4,7 @@ mod architecture;
 mod channel_api;
 mod fixtures;
 mod handshake;
+mod health;
 mod hooks;
 mod lightning;
 mod listening;
