@@ -41,6 +41,7 @@ pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
+use crate::ops::metrics::Metrics;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
 use crate::runtime::stream::Stream;
@@ -110,6 +111,11 @@ impl Server {
     /// The way in for code outside channels.
     pub fn handle(&self) -> Handle {
         self.hub.handle()
+    }
+
+    /// What the server counts, for whoever serves it as a page.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(self.hub.clone())
     }
 
     /// Serves these routes beside the transports.

@@ -1,3 +1,4 @@
-//! What operators see: the log.
+//! What operators see: the log, and the metrics.
 
 pub mod logging;
+pub mod metrics;

@@ -18,6 +18,7 @@ use tracing::{Span, debug, warn};
 use super::callback::{Callback, Called, Joined};
 use super::client::{Admitted, Client};
 use super::connections::Registration;
+use super::counters::{Counters, JoinResult};
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::context::Seat;
@@ -124,6 +125,11 @@ impl Connection {
         self.client.span(Some(self.owner.id().0))
     }
 
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.node.counters
+    }
+
     /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
     pub(crate) fn is_busy(&self) -> bool {
         self.joining.is_some() || self.waiting >= MAX_WAITING_BYTES
@@ -151,6 +157,7 @@ impl Connection {
     /// # Errors
     /// [`CloseReason::Malformed`].
     pub(crate) fn receive_text(&mut self, text: &Bytes, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.counters().received(text.len());
         let message = wire::decode_text(self.vsn, text);
         self.receive(message, cx)
     }
@@ -160,6 +167,7 @@ impl Connection {
     /// # Errors
     /// [`CloseReason::Malformed`].
     pub(crate) fn receive_binary(&mut self, bytes: &Bytes, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.counters().received(bytes.len());
         let message = wire::decode_binary(self.vsn, bytes);
         self.receive(message, cx)
     }
@@ -170,11 +178,21 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Result<(), CloseReason> {
         let message = message.map_err(|error| {
+            self.counters().undecodable();
             self.span().in_scope(|| debug!(%error, "a message cannot be decoded"));
             CloseReason::Malformed
         })?;
+        let asks_to_join = message.event.text() == Some("phx_join");
         match self.session.receive(message, |topic| self.topics.serves(topic)) {
             Step::Answer(answer) => {
+                if asks_to_join {
+                    let is_served = answer.topic.text().is_some_and(|topic| self.topics.serves(topic));
+                    self.counters().joined(if is_served {
+                        JoinResult::Refused
+                    } else {
+                        JoinResult::Unmatched
+                    });
+                }
                 let frame = answer.encode(self.vsn).map_err(|_| CloseReason::Malformed)?;
                 self.outbox.send(frame);
             }
@@ -245,6 +263,7 @@ impl Connection {
     pub(crate) async fn end(mut self, reason: CloseReason) {
         let span = self.span();
         span.in_scope(|| debug!(%reason, "connection closed"));
+        self.counters().closed(reason);
         // Here nobody waits for the last that was heard.
         drop(self.owner.end());
         if let Some(joining) = self.joining.take() {
@@ -303,16 +322,19 @@ impl Connection {
             wire::encode_reply(vsn, &join_ref, &reference, &topic, status, response).map_err(BoxError::from)
         };
         let answered = match joined {
-            Joined::In(channel, response) => reply("ok", &response).map(|frame| (Some(frame), Some(channel))),
+            Joined::In(channel, response) => {
+                reply("ok", &response).map(|frame| (JoinResult::Ok, Some(frame), Some(channel)))
+            }
             Joined::Refused(JoinError::Refused(response)) => {
-                reply("error", &response).map(|frame| (Some(frame), None))
+                reply("error", &response).map(|frame| (JoinResult::Refused, Some(frame), None))
             }
             Joined::Refused(JoinError::Crashed(error)) => Err(error),
         };
-        let (frame, channel) = answered.unwrap_or_else(|error| {
+        let (result, frame, channel) = answered.unwrap_or_else(|error| {
             self.tell_crash(&seat.topic, &error, "a join crashed");
-            (reply("error", &json!({"reason": "join crashed"}).into()).ok(), None)
+            (JoinResult::Crashed, reply("error", &json!({"reason": "join crashed"}).into()).ok(), None)
         });
+        self.counters().joined(result);
         frame.into_iter().for_each(|frame| self.outbox.send(frame));
         if let Some(frame) = replaces.and_then(|old| old.phx_close(vsn).ok()) {
             self.outbox.send(frame);

@@ -12,6 +12,7 @@ use tracing::{Instrument, debug, warn};
 use super::client::{Admitted, Client};
 use super::connection::Connection;
 use super::connections::Connections;
+use super::counters::Counters;
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::erased::AnyEndpoint;
@@ -86,8 +87,14 @@ impl Hub {
         let node = self.node.clone();
         let max_channels = self.limits.max_channels;
         let connection = Connection::new(node, vsn, admitted, max_channels, outbox, owner, registration);
+        self.counters().opened(transport);
         connection.span().in_scope(|| debug!(?transport, ?vsn, "connection open"));
         connection
+    }
+
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.node.counters
     }
 
     /// How many connections are open.

@@ -11,6 +11,7 @@ pub(crate) mod callback;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod connections;
+pub(crate) mod counters;
 mod fanout;
 mod fetch;
 pub(crate) mod hub;

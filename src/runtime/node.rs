@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
 
+use super::counters::Counters;
 use super::fanout::{Role, Subscriber};
 use super::fetch::Fetcher;
 use super::line::StateFor;
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     hasher: RandomState,
     next_id: AtomicU64,
     fetcher: Option<Fetcher>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// The way to a shard. What waits there is bounded by who asks: each waits for its outcome.
@@ -49,6 +51,7 @@ impl Node {
             tokio::spawn(metas::run(init(), receiver));
             changes
         });
+        let counters = Arc::new(Counters::new());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let node_hash = uuid::Uuid::new_v4().as_u64_pair().0 as u16;
         let incarnation = uuid::Uuid::new_v4().as_u64_pair().0;
@@ -63,11 +66,17 @@ impl Node {
                 let hooks =
                     ShardHooks { fetcher: fetcher.clone(), changes: changes.clone(), back: ops.downgrade() };
                 let shard = Shard::new(tracker, refs, hooks, listings.clone(), flush_window);
-                tokio::spawn(shard_task::run(shard, asked));
+                tokio::spawn(shard_task::run(shard, asked, counters.clone()));
                 ShardHandle { ops, listings }
             })
             .collect();
-        Arc::new(Node { shards, hasher: RandomState::default(), next_id: AtomicU64::new(1), fetcher })
+        Arc::new(Node {
+            shards,
+            hasher: RandomState::default(),
+            next_id: AtomicU64::new(1),
+            fetcher,
+            counters,
+        })
     }
 
     /// A channel of its own topic starts to hear it.

@@ -245,6 +245,11 @@ impl Shard {
         }
     }
 
+    /// How many presences there are on its topics together.
+    pub(crate) fn presences(&self) -> usize {
+        self.tracker.len()
+    }
+
     /// When the next gathered diff is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.due.peek().map(|Reverse((at, _))| *at)

@@ -1,17 +1,20 @@
 //! The task around a shard: takes what was asked in rounds, and reads the clock for it.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
+use super::counters::Counters;
 use super::shard::{Op, Shard};
 
 /// Runs a shard until nobody can ask it anything any more.
 ///
 /// All that was asked while a round was under way makes the next one: under load rounds grow, and what a round
 /// publishes and tells is shared by everything in it.
-pub(crate) async fn run(mut shard: Shard, mut asked: mpsc::UnboundedReceiver<Op>) {
+pub(crate) async fn run(mut shard: Shard, mut asked: mpsc::UnboundedReceiver<Op>, counters: Arc<Counters>) {
     let mut round = Vec::new();
+    let mut presences = 0;
     loop {
         let due = shard.next_due();
         tokio::select! {
@@ -22,6 +25,9 @@ pub(crate) async fn run(mut shard: Shard, mut asked: mpsc::UnboundedReceiver<Op>
         for op in round.drain(..) {
             shard.apply(op, now, unix_ns);
         }
+        // Before anybody is told.
+        let before = std::mem::replace(&mut presences, shard.presences());
+        counters.presences_changed(presences as i64 - before as i64);
         shard.settle(Instant::now());
         round.shrink_to(ROUND);
     }

@@ -17,7 +17,6 @@ use tracing::trace;
 use super::connection::Connection;
 use super::stream::Stream;
 use crate::session::{CloseReason, Idle};
-use crate::wire::Frame;
 use crate::wire::websocket::{self, Decoder, Event, Limits};
 
 /// A WebSocket and the connection on it.
@@ -161,13 +160,15 @@ impl Socket {
 
     fn advance(&mut self, count: usize) {
         self.written += count;
-        let ready = &mut self.connection.ready;
-        while let Some(first) = ready.front().map(Frame::len)
-            && self.written >= first
+        let (mut frames, mut bytes) = (0, 0);
+        while let Some(first) = self.connection.ready.front()
+            && self.written >= first.len()
         {
-            self.written -= first;
-            ready.pop_front();
+            self.written -= first.len();
+            (frames, bytes) = (frames + 1, bytes + first.body().len());
+            self.connection.ready.pop_front();
         }
+        self.connection.counters().sent(frames, bytes);
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {

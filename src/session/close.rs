@@ -29,6 +29,21 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every label there is.
+    pub const LABELS: [&str; 11] = [
+        "by_client",
+        "lost",
+        "malformed",
+        "websocket_violation",
+        "not_utf8",
+        "too_big",
+        "idle",
+        "disconnected",
+        "overflow",
+        "shutdown",
+        "inactive",
+    ];
+
     /// The code of the close frame to send; `None` when there is nobody to send it to.
     pub fn code(self) -> Option<u16> {
         match self {
@@ -43,7 +58,7 @@ impl CloseReason {
         }
     }
 
-    /// A short constant name.
+    /// A short constant name, of [`LABELS`](Self::LABELS).
     pub fn label(self) -> &'static str {
         match self {
             CloseReason::ByClient(_) => "by_client",
@@ -64,5 +79,37 @@ impl CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labels_are_those_of_all_reasons() {
+        let reasons = [
+            CloseReason::ByClient(None),
+            CloseReason::Lost,
+            CloseReason::Malformed,
+            CloseReason::Violation(Violation::Protocol),
+            CloseReason::Violation(Violation::NotUtf8),
+            CloseReason::Violation(Violation::TooBig),
+            CloseReason::Idle,
+            CloseReason::Disconnected,
+            CloseReason::Overflow,
+            CloseReason::Shutdown,
+            CloseReason::Inactive,
+        ];
+        assert_eq!(reasons.map(CloseReason::label), CloseReason::LABELS);
+        for reason in reasons {
+            // One that is not named here is missing above.
+            match reason {
+                CloseReason::ByClient(_) | CloseReason::Lost | CloseReason::Malformed => {}
+                CloseReason::Violation(Violation::Protocol | Violation::NotUtf8 | Violation::TooBig) => {}
+                CloseReason::Idle | CloseReason::Disconnected | CloseReason::Overflow => {}
+                CloseReason::Shutdown | CloseReason::Inactive => {}
+            }
+        }
     }
 }

@@ -99,6 +99,7 @@ fn an_arrow_that_points_back_is_noticed() {
         ("lightning/x.rs", "use crate::server::Server;", "server"),
         ("ops/x.rs", "use crate::wire::Vsn;", "wire"),
         ("api/x.rs", "use crate::server::Server;", "server"),
+        ("runtime/x.rs", "use crate::ops::metrics::Metrics;", "ops"),
     ];
     for (path, text, to) in back {
         let from = path.split('/').next().unwrap_or(path);

@@ -11,6 +11,7 @@ mod listening;
 mod log;
 mod longpoll;
 mod malformed;
+mod metrics;
 mod people_file;
 mod presence;
 mod process;

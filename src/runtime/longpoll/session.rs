@@ -171,11 +171,13 @@ impl Session {
         while !self.connection.ready.is_empty()
             && let Some(poll) = self.polls.pop_back()
         {
-            let frames = self.connection.ready.drain(..).collect();
+            let frames: Vec<Frame> = self.connection.ready.drain(..).collect();
+            let (count, bytes) = (frames.len(), frames.iter().map(|frame| frame.body().len()).sum());
             match poll.answer.send(Polled::Frames(frames)) {
                 Err(Polled::Frames(frames)) => self.connection.ready.extend(frames),
                 Ok(()) | Err(Polled::Nothing) => {
                     self.ready_bytes = 0;
+                    self.connection.counters().sent(count, bytes);
                     return true;
                 }
             }
