@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 use warp::Reply;
 use warp::sse::{self, Event};
 
@@ -14,6 +15,24 @@ use super::Api;
 use super::fields::Id;
 use crate::channel::{Watch, Watched};
 use crate::lightning::WorkflowPresence;
+
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is what the document says of events")]
+struct PresenceEvent {
+    event: PresenceEventName,
+    /// JSON: `{key: {"metas": […]}}` of a state, `{"joins": …, "leaves": …}` of a diff.
+    data: String,
+}
+
+/// What an event tells.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it is what the document says of events")]
+enum PresenceEventName {
+    PresenceState,
+    PresenceDiff,
+}
 
 /// Follows a workflow: first the event `presence_state`, whose data is `{key: {"metas": […]}}`, then a `presence_diff`,
 /// `{"joins": …, "leaves": …}`, for every change. Fold them by `phx_ref`: a diff may name a join that the state holds
@@ -25,7 +44,7 @@ use crate::lightning::WorkflowPresence;
     operation_id = "watchPresences",
     tag = "workflows",
     params(("workflow_id" = Id, Path, description = "The workflow")),
-    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream")),
+    responses((status = 200, description = "The events", body = PresenceEvent, content_type = "text/event-stream")),
 )]
 pub(super) fn watch(api: &Api, workflow: &Id) -> warp::reply::Response {
     let watch = api.handle.watch(&WorkflowPresence::topic(&workflow.0), MOST_WAITING_BYTES);

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -86,8 +87,7 @@ impl Listener {
                 Ok(Listener { bound: Either::Left(listener), address })
             }
             ListenAddress::Unix(path) => {
-                let left_behind = UnixStream::connect(path).await;
-                if left_behind.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+                if is_left_behind(path).await {
                     std::fs::remove_file(path)?;
                 }
                 let listener = UnixListener::bind(path)?;
@@ -111,6 +111,13 @@ impl Listener {
             Either::Right(unix) => Ok(Either::Right(unix.accept().await?.0)),
         }
     }
+}
+
+/// Whether it is a socket that nobody listens on. Other files refuse a connection too.
+async fn is_left_behind(path: &Path) -> bool {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    let refuses = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).await.is_err_and(refuses)
 }
 
 impl Drop for Listener {

@@ -28,7 +28,7 @@ use crate::support::{Client, Running};
 /// A people source. `p1` is a project where `ada` and `bob` edit, `vic` looks and `eve` may do nothing; in `p2`
 /// everybody edits. `w1` is in `p1` and has the snapshot 3, `w2` is in `p2`, `orphan` in a project that is gone.
 /// About ids that begin with `down` the source cannot answer.
-struct Office;
+pub struct Office;
 
 impl People for Office {
     fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {

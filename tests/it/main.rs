@@ -1,5 +1,6 @@
 //! The one integration binary: everything that needs a running server.
 
+mod api;
 mod architecture;
 mod channel_api;
 mod fixtures;

@@ -157,7 +157,7 @@ async fn the_page_is_open_metrics_and_holds_nothing_of_clients() {
 
 /// The product's socket, where people are who they say they are.
 async fn start(options: Options) -> (Running, Metrics) {
-    let canvases = Canvases::new(Arc::new(Development));
+    let canvases = Canvases::new(Arc::new(Development::default()));
     let server = Server::new(UserSocket::new(canvases.clone()), router(canvases), options);
     let metrics = server.metrics();
     (Running::serve(server).await, metrics)

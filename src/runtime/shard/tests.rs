@@ -24,6 +24,7 @@ struct Listener {
     seat: Arc<Seat>,
     inbox: Arc<Inbox>,
     client: Client,
+    /// How often it was told something.
     frames: usize,
     /// How often the channel was told of a list.
     lists: usize,
@@ -32,20 +33,32 @@ struct Listener {
     early: bool,
 }
 
-#[derive(Default)]
-struct Inbox(Mutex<Vec<Item>>);
+/// As what a client of these tests hears [`TOPIC`].
+#[derive(Clone, Copy, Debug)]
+enum Hears {
+    /// As a channel of the topic.
+    Itself,
+    /// As a channel of another one.
+    FromOther,
+    /// As code outside channels.
+    Watching,
+}
 
-enum Item {
+/// What a client was sent: frames, or the mail of a watch.
+#[derive(Default)]
+struct Inbox(Mutex<Vec<Told>>);
+
+enum Told {
     Frame(Frame),
     Mail(Mail),
 }
 
 impl Peer for Inbox {
     fn send(&self, frame: Frame) {
-        self.0.lock().push(Item::Frame(frame));
+        self.0.lock().push(Told::Frame(frame));
     }
     fn mail(&self, _: OwnerId, mail: Mail) {
-        self.0.lock().push(Item::Mail(mail));
+        self.0.lock().push(Told::Mail(mail));
     }
     fn disconnect(&self) {}
 }
@@ -140,17 +153,22 @@ impl World {
         self.settle();
     }
 
-    /// A client that hears [`TOPIC`] itself, or follows it from a topic of its own.
-    fn subscribe(&mut self, follows: bool) -> usize {
+    /// A client that hears [`TOPIC`] from now on.
+    fn subscribe(&mut self, hears: Hears) -> usize {
         self.next_owner += 1;
-        let own = if follows { SmolStr::new_static("room:other") } else { TOPIC };
+        let (own, role) = match hears {
+            Hears::Itself => (TOPIC, Role::Member { intercepts: &[] }),
+            Hears::FromOther => (OTHER, Role::Follower { under: OTHER }),
+            Hears::Watching => (TOPIC, Role::Watcher),
+        };
         let inbox = Arc::new(Inbox::default());
         let owner = Owner::new(OwnerId(self.next_owner), Handle::new(Arc::new(Nowhere)));
-        let seat = Seat::new(own.clone(), "1".into(), Vsn::V2, owner, inbox.clone());
-        let role = if follows { Role::Follower { under: own } } else { Role::Member { intercepts: &[] } };
+        let seat = Seat::new(own, "1".into(), Vsn::V2, owner, inbox.clone());
         let subscriber = Subscriber::new(inbox.clone(), Vsn::V2, role);
         self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
-        self.apply(Op::Observe { topic: TOPIC, channel: seat.id() });
+        if !matches!(hears, Hears::Watching) {
+            self.apply(Op::Observe { topic: TOPIC, channel: seat.id() });
+        }
         self.listeners.push(Listener {
             seat,
             inbox,
@@ -198,32 +216,36 @@ impl World {
 
 impl Listener {
     fn read(&mut self) {
-        let items = std::mem::take(&mut *self.inbox.0.lock());
-        let mut mail = Vec::new();
+        let told = std::mem::take(&mut *self.inbox.0.lock());
+        let mut lists: Vec<Mail> = Vec::new();
         let frames_before = self.frames;
-        for item in items {
-            let frame = match item {
-                Item::Frame(frame) => frame,
-                Item::Mail(item) => {
+        for told in told {
+            let (event, payload) = match told {
+                Told::Frame(frame) => {
+                    let frame: Value = serde_json::from_slice(frame.body()).expect("frames are JSON");
+                    assert_eq!(frame[2], self.seat.topic.as_str(), "a client hears its own topic only");
+                    (frame[3].as_str().expect("an event is a text").to_owned(), frame[4].to_string())
+                }
+                Told::Mail(Mail::Out { event, payload: Payload::Json(payload) }) => {
+                    (event.to_string(), payload.to_string())
+                }
+                Told::Mail(mail) => {
                     assert!(self.frames > frames_before, "the client hears it first");
-                    mail.push(item);
+                    lists.push(mail);
                     continue;
                 }
             };
             self.frames += 1;
-            let frame: Value = serde_json::from_slice(frame.body()).expect("frames are JSON");
-            assert_eq!(frame[2], self.seat.topic.as_str(), "a client hears its own topic only");
-            let payload = frame[4].to_string();
-            match frame[3].as_str() {
-                Some("presence_state") => self.client.receive_state(payload.as_bytes()),
-                Some("presence_diff") => {
+            match event.as_str() {
+                "presence_state" => self.client.receive_state(payload.as_bytes()),
+                "presence_diff" => {
                     self.early |= !self.client.has_state;
                     self.client.receive_diff(payload.as_bytes());
                 }
                 other => panic!("a shard sends no {other:?}"),
             }
         }
-        mail.iter().for_each(|item| self.hear(item));
+        lists.iter().for_each(|mail| self.hear(mail));
     }
 
     /// The channel is told what its client knows already, neither more nor less.
@@ -242,12 +264,13 @@ fn folded(list: &Snapshot) -> Folded {
 }
 
 const TOPIC: SmolStr = SmolStr::new_static("room:1");
+const OTHER: SmolStr = SmolStr::new_static("room:other");
 const WINDOW: Duration = Duration::from_millis(5);
 
 #[test]
 fn the_first_change_of_a_quiet_topic_is_told_at_once() {
     let mut world = World::new(WINDOW);
-    world.subscribe(false);
+    world.subscribe(Hears::Itself);
     world.track(1, "a");
     world.settle();
     assert_eq!(world.listeners[0].frames, 1);
@@ -257,7 +280,7 @@ fn the_first_change_of_a_quiet_topic_is_told_at_once() {
 #[test]
 fn what_follows_within_the_window_is_told_as_one_at_its_end() {
     let mut world = World::new(WINDOW);
-    world.subscribe(false);
+    world.subscribe(Hears::Itself);
     let start = world.now;
     for owner in 1..=10 {
         world.track(owner, "a");
@@ -276,11 +299,11 @@ fn what_follows_within_the_window_is_told_as_one_at_its_end() {
 #[test]
 fn whoever_looks_in_for_less_than_a_window_on_a_busy_topic_disturbs_nobody() {
     let mut world = World::new(WINDOW);
-    world.subscribe(false);
+    world.subscribe(Hears::Itself);
     world.track(1, "a");
     world.settle();
     for visit in 0..3 {
-        let visitor = world.subscribe(false);
+        let visitor = world.subscribe(Hears::Itself);
         let id = world.listeners[visitor].seat.id();
         world.track(id.0, "v");
         world.push_state(visitor);
@@ -303,7 +326,7 @@ fn who_comes_to_a_quiet_topic_is_not_told_what_was_before() {
     world.pass(0);
     world.pass(5);
     world.gone(OwnerId(1));
-    world.subscribe(false);
+    world.subscribe(Hears::Itself);
     world.settle();
     assert_eq!(world.listeners[0].frames, 0);
 }
@@ -311,8 +334,8 @@ fn who_comes_to_a_quiet_topic_is_not_told_what_was_before() {
 #[test]
 fn the_leaver_is_not_told_of_its_leave() {
     let mut world = World::new(WINDOW);
-    let leaver = world.subscribe(false);
-    let stays = world.subscribe(false);
+    let leaver = world.subscribe(Hears::Itself);
+    let stays = world.subscribe(Hears::Itself);
     let id = world.listeners[leaver].seat.id();
     world.track(id.0, "a");
     world.pass(5);
@@ -324,7 +347,7 @@ fn the_leaver_is_not_told_of_its_leave() {
 #[test]
 fn a_joiner_gets_a_list_that_holds_itself_and_the_diff_of_its_join() {
     let mut world = World::new(WINDOW);
-    let joiner = world.subscribe(true);
+    let joiner = world.subscribe(Hears::FromOther);
     world.track(1, "a");
     world.push_state(joiner);
     world.settle();
@@ -335,7 +358,7 @@ fn a_joiner_gets_a_list_that_holds_itself_and_the_diff_of_its_join() {
 #[test]
 fn who_observes_is_told_with_each_state_and_diff_but_once_while_nobody_listens() {
     let mut world = World::new(WINDOW);
-    let listener = world.subscribe(true);
+    let listener = world.subscribe(Hears::FromOther);
     world.push_state(listener);
     world.settle();
     world.track(1, "a");
@@ -347,14 +370,36 @@ fn who_observes_is_told_with_each_state_and_diff_but_once_while_nobody_listens()
         world.shard.settle(world.now);
     }
     let inbox = world.listeners[listener].inbox.0.lock();
-    let mail = inbox.iter().filter(|item| matches!(item, Item::Mail(_))).count();
+    let mail = inbox.iter().filter(|item| matches!(item, Told::Mail(_))).count();
     assert_eq!((inbox.len() - mail, mail), (3, 1));
+}
+
+#[test]
+fn a_watch_hears_presence_and_no_broadcast_until_it_is_gone() {
+    let mut world = World::new(WINDOW);
+    let watch = world.subscribe(Hears::Watching);
+    world.push_state(watch);
+    world.track(1, "a");
+    world.pass(5);
+    assert_eq!(unordered(&world.listeners[watch].client.list), unordered(&world.listed()));
+    let (message, (sent, _)) = (
+        Broadcast { topic: TOPIC, event: "said".into(), payload: Payload::empty(), except: None },
+        oneshot::channel(),
+    );
+    world.apply(Op::Broadcast { message, sent });
+    world.settle();
+    let heard = world.listeners[watch].frames;
+    world.gone(world.listeners[watch].seat.id());
+    world.gone(OwnerId(1));
+    world.pass(5);
+    assert_eq!(world.listeners[watch].frames, heard);
+    assert!(world.shard.topics.is_empty(), "nothing is kept for it");
 }
 
 #[test]
 fn a_hushed_shard_tells_nothing_more() {
     let mut world = World::new(WINDOW);
-    world.subscribe(false);
+    world.subscribe(Hears::Itself);
     world.track(1, "a");
     world.pass(5);
     let (done, _) = oneshot::channel();
@@ -367,7 +412,7 @@ fn a_hushed_shard_tells_nothing_more() {
 #[test]
 fn a_topic_that_nobody_hears_and_nobody_is_on_is_forgotten() {
     let mut world = World::new(WINDOW);
-    let listener = world.subscribe(false);
+    let listener = world.subscribe(Hears::Itself);
     world.track(1, "a");
     world.settle();
     world.gone(OwnerId(1));
@@ -397,7 +442,7 @@ enum Step {
     },
     /// A client subscribes; its list follows in the same round, or later.
     Subscribe {
-        follows: bool,
+        hears: Hears,
         list_at_once: bool,
     },
     /// A client that has no list yet asks for it, or one that has for a fresh one.
@@ -420,12 +465,16 @@ fn step() -> impl Strategy<Value = Step> {
         6 => held.clone().prop_map(|(owner, key)| Step::Update { owner, key }),
         4 => held.prop_map(|(owner, key)| Step::Untrack { owner, key }),
         2 => (0..3u64).prop_map(|owner| Step::Gone { owner }),
-        3 => any::<(bool, bool)>().prop_map(|(follows, list_at_once)| Step::Subscribe { follows, list_at_once }),
+        3 => (hears(), any::<bool>()).prop_map(|(hears, list_at_once)| Step::Subscribe { hears, list_at_once }),
         2 => (0..4usize).prop_map(|listener| Step::PushState { listener }),
         1 => (0..4usize).prop_map(|listener| Step::Unsubscribe { listener }),
         6 => Just(Step::Settle),
         4 => (0..7u64).prop_map(|milliseconds| Step::Pass { milliseconds }),
     ]
+}
+
+fn hears() -> impl Strategy<Value = Hears> {
+    prop_oneof![Just(Hears::Itself), Just(Hears::FromOther), Just(Hears::Watching)]
 }
 
 fn take(world: &mut World, step: &Step) {
@@ -434,8 +483,8 @@ fn take(world: &mut World, step: &Step) {
         Step::Update { owner, key } => world.update(owner, KEYS[key]),
         Step::Untrack { owner, key } => world.untrack(owner, KEYS[key]),
         Step::Gone { owner } => world.gone(OwnerId(owner)),
-        Step::Subscribe { follows, list_at_once } => {
-            let listener = world.subscribe(follows);
+        Step::Subscribe { hears, list_at_once } => {
+            let listener = world.subscribe(hears);
             if list_at_once {
                 world.push_state(listener);
             }

@@ -8,6 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,7 +36,7 @@ pub async fn request(
     body: impl Into<Bytes>,
 ) -> Answer {
     let stream = within("the connection", TcpStream::connect(server)).await.expect("the server listens");
-    exchange(stream, method, path, headers, body.into()).await
+    request_over(stream, method, path, headers, body).await
 }
 
 /// The same through a Unix socket.
@@ -47,33 +48,43 @@ pub async fn request_unix(
     body: impl Into<Bytes>,
 ) -> Answer {
     let stream = within("the connection", UnixStream::connect(server)).await.expect("the server listens");
-    exchange(stream, method, path, headers, body.into()).await
+    request_over(stream, method, path, headers, body).await
 }
 
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+/// The same over a stream that was connected elsewhere.
+pub async fn request_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: Bytes,
+    body: impl Into<Bytes>,
 ) -> Answer {
-    let exchange = async {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a stream is enough");
-        // Its errors reach the request.
-        tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).expect("a request");
-        Answer::receive(sender.send_request(request).await.expect("an answer")).await
-    };
+    let exchange = async { Answer::receive(send(stream, method, path, headers, body).await).await };
     within(&format!("the answer to {method} {path}"), exchange).await
 }
 
+/// Sends a request, and waits for the head of the answer alone.
+pub async fn send(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Response<Incoming> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a stream is enough");
+    // Its errors reach the request.
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).expect("a request");
+    sender.send_request(request).await.expect("an answer")
+}
+
 impl Answer {
-    async fn receive(response: Response<hyper::body::Incoming>) -> Self {
+    async fn receive(response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("the whole body").to_bytes();
         Answer { status: head.status.as_u16(), headers: head.headers, body }

@@ -4,6 +4,7 @@
 //! Nothing here sleeps: whoever waits, waits for something, and no longer than [`within`] allows.
 
 mod client;
+mod events;
 mod fold;
 pub mod http;
 mod lobby;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use client::{Client, Message};
+pub use events::EventStream;
 pub use fold::Fold;
 pub use lobby::lobbies;
 pub use server::Running;

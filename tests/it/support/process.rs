@@ -70,6 +70,18 @@ impl Process {
         &self.listening
     }
 
+    /// The next line that it prints.
+    pub async fn line(&mut self) -> String {
+        let line = within("a line", self.stdout.next_line()).await.expect("the line is text");
+        line.expect("it has not ended")
+    }
+
+    /// How many files and streams it has open.
+    pub fn open_files(&self) -> usize {
+        let id = self.child.id().expect("it has not ended");
+        std::fs::read_dir(format!("/proc/{id}/fd")).expect("it is this user's process").count()
+    }
+
     /// Sends it a signal, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it has not ended").to_string();

@@ -1,0 +1,90 @@
+//! `Leases` itself: its bound, and the moment in which a lease runs out.
+
+use std::time::Duration;
+
+use presenced::lightning::{Leases, Put, PutError, SessionName, User, WorkflowPresence};
+
+use super::serve;
+
+/// Whether the lease has run out by then or not, a session that was put is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_put_while_it_runs_out_is_not_lost() {
+    let served = serve().await;
+    let leases = Leases::start(served.server.handle().clone(), 10);
+    let presence = WorkflowPresence::start(served.server.handle().clone());
+    let (mut begun, mut renewed) = (0, 0);
+    for _ in 0..300 {
+        leases.put(name("s"), &user("ada"), None, Duration::from_millis(1)).await.expect("there is room");
+        // The time it takes is about that of the lease.
+        for _ in 0..20 {
+            presence.list_presences_for("w").await;
+            tokio::task::yield_now().await;
+        }
+        match leases.put(name("s"), &user("ada"), None, Duration::from_secs(60)).await.expect("there is room")
+        {
+            Put::Begun => begun += 1,
+            Put::Renewed => renewed += 1,
+        }
+        assert_eq!(presence.list_presences_for("w").await.len(), 1, "begun {begun}, renewed {renewed}");
+        assert!(leases.renew(&name("s"), Duration::from_secs(60)).is_some());
+        leases.end(&name("s")).await;
+        assert!(!presence.has_any_presence("w").await);
+    }
+    eprintln!("{begun} {renewed}");
+}
+
+#[tokio::test]
+async fn there_are_no_more_than_there_may_be() {
+    let served = serve().await;
+    let leases = Leases::start(served.server.handle().clone(), 2);
+    for session in ["a", "b"] {
+        let put = leases.put(name(session), &user("ada"), None, LONG).await;
+        assert_eq!(put, Ok(Put::Begun));
+    }
+    assert_eq!(leases.put(name("c"), &user("ada"), None, LONG).await, Err(PutError::TooMany));
+    assert_eq!(leases.put(name("b"), &user("ada"), None, LONG).await, Ok(Put::Renewed), "it takes no room");
+    leases.end(&name("a")).await;
+    assert_eq!(leases.put(name("c"), &user("ada"), None, LONG).await, Ok(Put::Begun));
+}
+
+#[tokio::test]
+async fn many_leases_run_out_and_each_leaves_its_room() {
+    let served = serve().await;
+    let leases = Leases::start(served.server.handle().clone(), 1000);
+    let mut events = served.events("w").await;
+    assert_eq!(events.next().await.expect("a state").0, "presence_state");
+    for number in 0..1000 {
+        let lease = Duration::from_millis(200 + number % 7);
+        leases
+            .put(name(&number.to_string()), &user(&number.to_string()), None, lease)
+            .await
+            .expect("there is room");
+    }
+    let mut left = 0;
+    while left < 1000 {
+        let (_, diff) = events.next().await.expect("a diff");
+        left += diff["leaves"].as_object().expect("presences are an object").len();
+    }
+    assert_eq!(leases.put(name("next"), &user("ada"), None, LONG).await, Ok(Put::Begun));
+}
+
+#[tokio::test]
+async fn sessions_end_with_whoever_leases_them() {
+    let served = serve().await;
+    let leases = Leases::start(served.server.handle().clone(), 10);
+    leases.put(name("s"), &user("ada"), None, LONG).await.expect("there is room");
+    let mut events = served.events("w").await;
+    assert_eq!(events.next().await.expect("a state").1["ada"]["metas"].as_array().map(Vec::len), Some(1));
+    drop(leases);
+    assert!(events.next().await.expect("a diff").1["leaves"]["ada"].is_object());
+}
+
+fn name(session: &str) -> SessionName {
+    SessionName { workflow_id: "w".into(), session_id: session.into() }
+}
+
+fn user(id: &str) -> User {
+    User { id: id.to_owned(), first_name: None, last_name: None, email: None }
+}
+
+const LONG: Duration = Duration::from_secs(60);
