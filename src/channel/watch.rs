@@ -23,8 +23,6 @@ use crate::wire::{Field, Frame, Json, Payload, Vsn};
 /// Hears the presence of one topic, until it is dropped.
 pub struct Watch {
     line: Arc<Line>,
-    /// Nothing is handed out before the list: what was told before it is in it.
-    stated: bool,
     /// Its owner's end ends the subscription.
     _seat: Arc<Seat>,
 }
@@ -46,18 +44,19 @@ impl Watch {
         seat.owner.touch(topic.clone(), |topic| seat.owner.handle().node().watch(topic, &seat));
         // It takes effect without being waited for: the list comes through the line.
         drop(seat.owner.ask(topic, |node: &dyn Node, topic| node.push_state(topic, &seat)));
-        Watch { line, stated: false, _seat: seat }
+        Watch { line, _seat: seat }
     }
 
     /// What comes next; `None` once more was waiting than may.
     pub async fn next(&mut self) -> Option<Watched> {
-        loop {
-            let told = poll_fn(|cx| self.line.poll_take(cx)).await?;
-            self.stated |= matches!(told, Watched::State(_));
-            if self.stated {
-                return Some(told);
-            }
-        }
+        poll_fn(|cx| self.line.poll_take(cx)).await
+    }
+
+    /// What the topic's shard holds of it.
+    #[cfg(test)]
+    pub(crate) fn subscription(&self) -> std::sync::Weak<dyn Peer> {
+        let line: std::sync::Weak<Line> = Arc::downgrade(&self.line);
+        line
     }
 }
 
@@ -102,6 +101,8 @@ struct Line {
 struct Queue {
     told: VecDeque<Watched>,
     bytes: usize,
+    /// The list has come. What is told before it is in it.
+    stated: bool,
     overflown: bool,
 }
 
@@ -121,7 +122,8 @@ impl Line {
 
     fn put(&self, told: Watched) {
         let mut queue = self.queue.lock();
-        if queue.overflown {
+        queue.stated |= matches!(told, Watched::State(_));
+        if queue.overflown || !queue.stated {
             return;
         }
         // What counts is what waits already: a single list may be as large as it likes.
@@ -168,13 +170,33 @@ mod tests {
         line.poll_take(&mut Context::from_waker(std::task::Waker::noop()))
     }
 
+    /// A line that has told the list already.
+    fn begun(most_bytes: usize) -> Line {
+        let line = line(most_bytes);
+        line.put(Watched::State(serde_json::json!({}).into()));
+        assert!(matches!(take(&line), Poll::Ready(Some(Watched::State(_)))));
+        line
+    }
+
     fn diff(bytes: usize) -> Watched {
         Watched::Diff(serde_json::json!("x".repeat(bytes)).into())
     }
 
     #[test]
-    fn what_is_told_comes_out_in_its_order_and_once() {
+    fn nothing_is_told_before_the_list() {
         let line = line(100);
+        line.put(diff(1));
+        assert!(take(&line).is_pending());
+        let list = Watched::State(serde_json::json!({}).into());
+        line.put(list.clone());
+        line.put(diff(2));
+        assert_eq!(take(&line), Poll::Ready(Some(list)));
+        assert_eq!(take(&line), Poll::Ready(Some(diff(2))));
+    }
+
+    #[test]
+    fn what_is_told_comes_out_in_its_order_and_once() {
+        let line = begun(100);
         line.put(diff(1));
         line.put(diff(2));
         assert_eq!(take(&line), Poll::Ready(Some(diff(1))));
@@ -184,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_read_never_overflows() {
-        let line = line(100);
+        let line = begun(100);
         for _ in 0..100 {
             line.put(diff(90));
             assert!(matches!(take(&line), Poll::Ready(Some(_))));
@@ -193,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_read_ends_and_keeps_nothing() {
-        let line = line(100);
+        let line = begun(100);
         for _ in 0..3 {
             line.put(diff(90));
         }

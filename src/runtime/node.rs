@@ -216,3 +216,22 @@ impl NodePort for Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{Handle, Watched};
+
+    #[tokio::test]
+    async fn a_watch_that_is_dropped_leaves_nothing_behind() {
+        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO));
+        let mut watch = handle.watch("t", 1024);
+        assert!(matches!(watch.next().await, Some(Watched::State(_))));
+        let subscription = watch.subscription();
+        assert!(subscription.upgrade().is_some());
+        drop(watch);
+        // It stands behind the watch's end in the line of the topic.
+        handle.broadcast("t", "event", crate::wire::Payload::empty()).await.expect("an object");
+        assert!(subscription.upgrade().is_none());
+    }
+}

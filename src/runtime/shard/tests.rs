@@ -382,10 +382,8 @@ fn a_watch_hears_presence_and_no_broadcast_until_it_is_gone() {
     world.track(1, "a");
     world.pass(5);
     assert_eq!(unordered(&world.listeners[watch].client.list), unordered(&world.listed()));
-    let (message, (sent, _)) = (
-        Broadcast { topic: TOPIC, event: "said".into(), payload: Payload::empty(), except: None },
-        oneshot::channel(),
-    );
+    let (sent, _) = oneshot::channel();
+    let message = Broadcast { topic: TOPIC, event: "said".into(), payload: Payload::empty(), except: None };
     world.apply(Op::Broadcast { message, sent });
     world.settle();
     let heard = world.listeners[watch].frames;
