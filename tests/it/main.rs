@@ -3,6 +3,7 @@
 mod api;
 mod architecture;
 mod channel_api;
+mod database;
 mod fixtures;
 mod handshake;
 mod health;
