@@ -3,6 +3,11 @@
 //! Source: contract/lightning.md §3, §6 and §7.
 
 mod canvases;
+mod check;
+mod herd;
 mod lightning;
 mod logins;
+mod outages;
 mod postgres;
+mod secrets;
+mod tls;

@@ -58,7 +58,7 @@ impl fmt::Debug for SessionToken {
     }
 }
 
-/// As a parameter of its own: the driver's log shows parameters by their `Debug`.
+/// As a parameter of its own type: the driver logs parameters by their `Debug`.
 impl ToSql for SessionToken {
     fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         self.0.as_slice().to_sql(of, out)

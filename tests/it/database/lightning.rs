@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::postgres::{Postgres, shared};
 use crate::support::http::request;
+use crate::support::process::Process;
 use crate::support::{Client, Running, within};
 
 /// What every secret of these tests is made from.
@@ -117,6 +118,38 @@ impl<'a> Lightning<'a> {
     /// Its URL, without TLS.
     pub fn url(&self) -> String {
         format!("ecto://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{}/{}?ssl=false", self.postgres.port(), self.name)
+    }
+
+    /// Its URL, which says nothing of TLS.
+    pub fn url_with_tls(&self, host: &str) -> String {
+        format!("postgres://{ROLE}:{PASSWORD_IN_URL}@{host}:{}/{}", self.postgres.port(), self.name)
+    }
+
+    /// A `presenced` that reads it, with these further variables.
+    pub async fn start(&self, variables: &[(&str, &str)]) -> Process {
+        let url = self.url();
+        let variables = [&[("DATABASE_URL", url.as_str()), ("SECRET_KEY_BASE", SECRET)], variables].concat();
+        Process::start_with(&[], &variables).await
+    }
+
+    /// How many questions of servers wait for a lock.
+    pub async fn waiting(&self) -> usize {
+        self.count_sessions("AND wait_event_type = 'Lock'").await
+    }
+
+    /// Waits until no server is connected.
+    pub async fn until_nobody_reads(&self) {
+        within("the servers to leave", async { while self.count_sessions("").await > 0 {} }).await;
+    }
+
+    async fn count_sessions(&self, which: &str) -> usize {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = '{}' AND application_name = 'presenced' {which}",
+            self.name
+        );
+        let row = self.superuser.query_one(&sql, &[]).await.expect("the superuser may ask");
+        usize::try_from(row.get::<_, i64>(0)).expect("a count")
     }
 
     /// A new login session of a user, and its token.
