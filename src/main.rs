@@ -155,5 +155,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The API's own listener, where it is to have one.
+async fn bind_api(address: Option<&ListenAddress>) -> anyhow::Result<Option<Listener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = Listener::bind(address).await;
+    listener.map(Some).with_context(|| format!("the API cannot listen on {address}"))
+}
+
 /// `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;

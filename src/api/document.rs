@@ -46,7 +46,7 @@ pub(super) fn document(api: &Api) -> Response<String> {
     components(schemas(ProblemDocument)),
     tags(
         (name = "workflows", description = "Who is on workflows"),
-        (name = "sessions", description = "Sessions that are put on workflows from outside, each for as long as its lease is kept alive"),
+        (name = "sessions", description = "Sessions that are kept on workflows from outside, by lease"),
         (name = "users", description = "The connections of users"),
         (name = "document", description = "What there is"),
     ),

@@ -34,10 +34,10 @@ enum PresenceEventName {
     PresenceDiff,
 }
 
-/// Follows a workflow: first the event `presence_state`, whose data is `{key: {"metas": […]}}`, then a `presence_diff`,
-/// `{"joins": …, "leaves": …}`, for every change. Fold them by `phx_ref`: a diff may name a join that the state holds
-/// already. The stream ends when its reader is too slow, and when the server stops; whoever comes back gets a fresh
-/// state. A comment every 15 seconds keeps the connection alive.
+/// Follows a workflow: first the event `presence_state`, whose data is `{key: {"metas": […]}}`, then a
+/// `presence_diff`, `{"joins": …, "leaves": …}`, for every change. Fold them by `phx_ref`: a diff may name a join that
+/// the state holds already. The stream ends when its reader is too slow, and when the server stops; whoever comes
+/// back gets a fresh state. A comment every 15 seconds keeps the connection alive.
 #[utoipa::path(
     get,
     path = "/api/v1/workflows/{workflow_id}/events",

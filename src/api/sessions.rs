@@ -63,8 +63,10 @@ pub(super) struct LeasedSession {
     responses(
         (status = 200, description = "It was there; its lease begins anew", body = LeasedSession),
         (status = 201, description = "It is there from now on", body = LeasedSession),
-        (status = 409, description = "It is there for another user", body = ProblemDocument, content_type = PROBLEM_JSON),
-        (status = 503, description = "There are too many sessions", body = ProblemDocument, content_type = PROBLEM_JSON),
+        (status = 409, description = "It is there for another user",
+            body = ProblemDocument, content_type = PROBLEM_JSON),
+        (status = 503, description = "There are too many sessions",
+            body = ProblemDocument, content_type = PROBLEM_JSON),
     ),
 )]
 pub(super) async fn put(
@@ -97,7 +99,8 @@ pub(super) async fn put(
     request_body = RenewLease,
     responses(
         (status = 200, description = "It stays", body = LeasedSession),
-        (status = 404, description = "It is not there (any more)", body = ProblemDocument, content_type = PROBLEM_JSON),
+        (status = 404, description = "It is not there (any more)",
+            body = ProblemDocument, content_type = PROBLEM_JSON),
     ),
 )]
 pub(super) fn renew(

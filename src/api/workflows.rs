@@ -118,11 +118,13 @@ pub(super) async fn many(api: &Api, request: ManyPresencesRequest) -> Response<S
         ("workflow_id" = Id, Path, description = "The workflow"),
         ("user_id" = Id, Query, description = "Whose view it is"),
         ("view_only" = Option<Vec<String>>, Query, style = Form, explode = true,
-            description = "The ids of those who may only look; empty for nobody. Without it, the viewers of the workflow's project"),
+            description = "The ids of those who may only look; empty for nobody. Without it, the viewers of the \
+                workflow's project"),
     ),
     responses(
         (status = 200, description = "Who may edit", body = PresencesSummary),
-        (status = 503, description = "The viewers cannot be looked up now", body = ProblemDocument, content_type = PROBLEM_JSON),
+        (status = 503, description = "The viewers cannot be looked up now",
+            body = ProblemDocument, content_type = PROBLEM_JSON),
     ),
 )]
 pub(super) async fn summary(api: &Api, workflow: Id, query: &str) -> Result<Response<String>, Problem> {

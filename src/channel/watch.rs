@@ -1,7 +1,7 @@
 //! A topic's presence for code outside channels: the list, then every change of it.
 //!
-//! Owns the line in which lists and diffs wait for whoever watches. It is bounded in bytes, and overflow ends the watch: a lost
-//! diff would never be repaired, a new watch begins with a new list.
+//! Owns the line in which lists and diffs wait for whoever watches. It is bounded in bytes, and overflow ends the
+//! watch: a lost diff would never be repaired, a new watch begins with a new list.
 //! Not here: what a channel's client is sent ([`Presence::push_state`](super::Presence::push_state)); the order of
 //! lists and diffs, which the topic's shard keeps.
 

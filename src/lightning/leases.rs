@@ -2,8 +2,8 @@
 //!
 //! Owns who is there by lease, and the ends of leases. A session has a place of its own among the presences of its
 //! workflow, exactly as a tab has: an [`Owner`], which ends with the lease.
-//! Not here: how sessions are asked for (`api`). Nothing is kept beyond the process: whoever holds a lease finds it gone
-//! after a restart, and begins it anew.
+//! Not here: how sessions are asked for (`api`). Nothing is kept beyond the process: whoever holds a lease finds it
+//! gone after a restart, and begins it anew.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -121,7 +121,7 @@ async fn a_lease_that_is_renewed_runs_on() {
 }
 
 #[tokio::test]
-async fn a_session_that_outlives_nothing_else_harms_nothing_else() {
+async fn a_lease_that_runs_out_harms_nothing_else() {
     let served = serve().await;
     let mut ada = watcher(&served).await;
     let joined = ada.join("workflow:collaborate:w1", json!({"project_id": "p1", "action": "edit"})).await;
