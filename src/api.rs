@@ -1,14 +1,14 @@
 //! The HTTP API, for programs: who is on which workflow, sessions by lease, and events.
 //!
-//! Owns paths, requests, answers and problem documents below `/api/v1`, the document that describes them, and a
-//! listener of their own. Not here: what is asked for ([`crate::lightning`], [`crate::channel::Watch`]); the listener
-//! that canvas clients use, which may serve the same routes ([`Server::api`](crate::server::Server::api)).
+//! Owns paths, requests, answers and problem documents below `/api/v1`, and the document that describes them.
+//! Not here: what is asked for ([`crate::lightning`], [`crate::channel::Watch`]); the listeners: the one that canvas clients
+//! use ([`Server::api`](crate::server::Server::api)), or one for the API alone
+//! ([`Server::api_on`](crate::server::Server::api_on)).
 
 mod connections;
 mod document;
 mod events;
 mod fields;
-mod listener;
 mod problem;
 mod request;
 mod resource;
@@ -26,7 +26,6 @@ use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
 use self::fields::Id;
-pub use self::listener::{BadListenAddress, ListenAddress, Listener};
 use self::problem::Problem;
 use self::request::{Request, request};
 use self::resource::Resource;
@@ -69,6 +68,17 @@ impl Api {
             async move { api.answer(request).await }
         };
         warp::path!("api" / "v1" / ..).and(request()).then(answer).boxed()
+    }
+
+    /// The same where nothing else is: every other path is answered with a problem as well.
+    pub fn all_routes(&self) -> BoxedFilter<(warp::reply::Response,)> {
+        let nothing = warp::any().map(|| Problem::NoSuchPath.into_response().into_response());
+        self.routes().or(nothing).unify().boxed()
+    }
+
+    /// Whether its requests have to bring a token.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     async fn answer(&self, request: Request) -> warp::reply::Response {

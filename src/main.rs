@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use presenced::api::{Api, Listener};
+use presenced::api::Api;
 use presenced::check_command::check;
 use presenced::config::{Config, Invocation, PeopleSource};
-use presenced::lightning::{self, Canvases, Development, People, UserSocket, demo};
+use presenced::lightning::{self, Canvases, Database, Development, People, UserSocket, demo};
 use presenced::ops::logging;
 use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -70,28 +69,24 @@ fn report(config: &Config) -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let listeners = Listeners::bind(&config.listen).await?;
-    let addresses = listeners.addresses().context("a listener has no address")?;
-    let api_listener = match &config.api.listen_address {
-        Some(address) => {
-            let listener = Listener::bind(address).await;
-            Some(listener.with_context(|| format!("the API cannot listen on {address}"))?)
-        }
-        None => None,
-    };
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    logging::start(config.log_filter, config.log_format);
+/// A people source at work.
+struct Source {
+    people: Arc<dyn People>,
+    /// What is served because of it: path, media type, text.
+    pages: Vec<(&'static str, &'static str, &'static str)>,
+    /// What it depends on.
+    database: Option<Arc<Database>>,
+}
 
-    let mut pages = Vec::new();
-    let people: Arc<dyn People> = match config.people {
+/// Starts what a people source does by itself, and says what it is.
+fn start(source: PeopleSource, addresses: &[ListenAddress]) -> Source {
+    match source {
         PeopleSource::Development => {
-            pages.extend(demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text)));
             let page = addresses.iter().find(|address| matches!(address, ListenAddress::Tcp(_)));
             let page = page.map(|address| format!("; open http://{address}/")).unwrap_or_default();
             info!("for development: people are who they say they are{page}");
-            Arc::new(Development::default())
+            let pages = demo::ASSETS.iter().map(|asset| (asset.path, asset.content_type, asset.text));
+            Source { people: Arc::new(Development::default()), pages: pages.collect(), database: None }
         }
         PeopleSource::File(file) => {
             let watched = file.clone();
@@ -101,25 +96,42 @@ async fn serve(config: Config) -> anyhow::Result<()> {
                     "for development: people are who they say they are; set SECRET_KEY_BASE to ask for tokens"
                 );
             }
-            file
+            Source { people: file, pages: Vec::new(), database: None }
         }
         PeopleSource::Database(database) => {
-            info!(database = %database.options().url, "people come from Lightning's database");
             let watched = database.clone();
             tokio::spawn(async move { watched.watch().await });
-            database
+            info!(database = %database.options().url, "people come from Lightning's database");
+            Source { people: database.clone(), pages: Vec::new(), database: Some(database) }
         }
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config.listen).await?;
+    let addresses = listeners.addresses().context("a listener has no address")?;
+    let api_listeners = match config.api.listen_address {
+        Some(address) => Some(Listeners::bind(&[address]).await?),
+        None => None,
     };
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    logging::start(config.log_filter, config.log_format);
+
+    let Source { people, pages, database } = start(config.people, &addresses);
     let canvases = Canvases::new(people);
     let reviewed = canvases.clone();
     tokio::spawn(async move { reviewed.review_every(config.review_interval).await });
     let router = lightning::router(canvases.clone());
     let mut server =
         Server::new(UserSocket::new(canvases.clone()), router, config.server).pages(server::pages(pages));
-    let has_token = config.api.token.is_some();
-    let api =
-        (has_token || api_listener.is_some()).then(|| Api::new(server.handle(), canvases, config.api.token));
-    if let Some(api) = api.as_ref().filter(|_| has_token) {
+    if let Some(database) = database {
+        server = server.ready(move || {
+            database.is_ready().then_some(()).ok_or_else(|| "the database cannot be reached".to_owned())
+        });
+    }
+    let api = Api::new(server.handle(), canvases, config.api.token);
+    if api.has_token() {
         server = server.api(api.routes());
     }
 
@@ -127,39 +139,26 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // Nobody may be listening to what is said here.
         let _ = writeln!(std::io::stdout(), "listening on {address}");
     }
-    let drained = CancellationToken::new();
-    let serving_api = api.clone().zip(api_listener).map(|(api, listener)| {
-        let _ = writeln!(std::io::stdout(), "API listening on {}", listener.address());
-        let until = drained.clone();
-        tokio::spawn(async move { api.serve(listener, until).await })
-    });
+    if let Some(listeners) = api_listeners {
+        for address in listeners.addresses().context("the API's listener has no address")? {
+            let _ = writeln!(std::io::stdout(), "API listening on {address}");
+        }
+        server = server.api_on(listeners, api.all_routes());
+    }
     let stopped = server
         .run(listeners, async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if let Some(api) = &api {
-                api.stop();
-            }
+            api.stop();
         })
         .await;
-    drained.cancel();
-    if let Some(serving_api) = serving_api {
-        serving_api.await.context("the API failed")?;
-    }
     match stopped {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
     }
     Ok(())
-}
-
-/// The API's own listener, where it is to have one.
-async fn bind_api(address: Option<&ListenAddress>) -> anyhow::Result<Option<Listener>> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = Listener::bind(address).await;
-    listener.map(Some).with_context(|| format!("the API cannot listen on {address}"))
 }
 
 /// `EX_CONFIG` of sysexits.h.

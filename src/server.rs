@@ -1,7 +1,6 @@
-//! The server: options, routes, and the accept loop.
+//! The server: options, routes, and the order in which it stops.
 //!
-//! Warp's filters choose the route and answer HTTP; each connection is accepted and served here, so that a socket
-//! can be taken over with small buffers and every task is known when the server stops.
+//! Warp's filters choose the route and answer HTTP. Not here: the connections themselves (`requests`).
 
 mod admission;
 mod health;
@@ -11,40 +10,33 @@ mod origin;
 mod pages;
 mod proxies;
 mod request;
+mod requests;
 mod subprotocol;
 mod websocket;
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use http::{HeaderValue, Response, header};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::info;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
 use self::admission::Admission;
 use self::health::{Check, Readiness, health};
-use self::listener::Peer;
 pub use self::listener::{CannotListen, ListenAddress, Listeners};
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
+use self::requests::Requests;
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
 use crate::ops::metrics::Metrics;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
-use crate::runtime::stream::Stream;
 
 /// A server for one connect handler and its channels.
 pub struct Server {
@@ -53,6 +45,7 @@ pub struct Server {
     checks: Vec<Check>,
     pages: BoxedFilter<(Response<String>,)>,
     api: BoxedFilter<(warp::reply::Response,)>,
+    api_listeners: Option<(Listeners, BoxedFilter<(warp::reply::Response,)>)>,
 }
 
 /// What may be set. The defaults are Phoenix's where Phoenix has the option.
@@ -105,7 +98,7 @@ impl Server {
         };
         let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
         let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
-        Server { hub, options, checks: Vec::new(), pages: nothing(), api: nothing() }
+        Server { hub, options, checks: Vec::new(), pages: nothing(), api: nothing(), api_listeners: None }
     }
 
     /// The way in for code outside channels.
@@ -140,6 +133,14 @@ impl Server {
         self
     }
 
+    /// Serves these routes on listeners of their own, with `/health`, `/ready` and `/metrics`. They are answered until
+    /// the last client is gone.
+    #[must_use]
+    pub fn api_on(mut self, listeners: Listeners, routes: BoxedFilter<(warp::reply::Response,)>) -> Self {
+        self.api_listeners = Some((listeners, routes));
+        self
+    }
+
     /// Serves a bound listener, or several, until `shutdown` resolves; then accepts nothing more, closes every
     /// connection with 1012 and waits for them, within the time the options give.
     pub async fn run(
@@ -147,40 +148,49 @@ impl Server {
         listeners: impl Into<Listeners>,
         shutdown: impl Future<Output = ()>,
     ) -> Stopped {
-        let mut listeners: Listeners = listeners.into();
         let readiness = Readiness::new(std::mem::take(&mut self.checks));
-        let service = TowerToHyperService::new(warp::service(self.routes(readiness.clone())));
-        let requests = Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() };
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                accepted = listeners.accept() => match accepted {
-                    Ok((stream, peer)) => requests.serve(stream, peer, service.clone()),
-                    Err(error) => refused(&error).await,
-                }
-            }
-        }
+        let end = CancellationToken::new();
+        let api = self.api_listeners.take().map(|(listeners, routes)| {
+            let routes = self.monitoring(&readiness).or(routes).unify().boxed();
+            tokio::spawn(serve_api(listeners, routes, end.clone()))
+        });
+        let requests = Requests::new();
+        requests.serve(listeners.into(), self.routes(&readiness), shutdown).await;
         readiness.drain();
-        drop(listeners);
         info!(connections = self.hub.connections(), "shutting down");
         let drained = async {
-            requests.stop.cancel();
-            requests.tasks.close();
+            requests.stop();
             self.hub.close_all().await;
-            requests.tasks.wait().await;
+            requests.stopped().await;
             // Only now no request can become a connection any more.
             self.hub.tasks.close();
             self.hub.tasks.wait().await;
         };
-        match tokio::time::timeout(self.options.shutdown_timeout, drained).await {
+        let drained = tokio::time::timeout(self.options.shutdown_timeout, drained).await;
+        end.cancel();
+        if let Some(api) = api {
+            // An error says that it has ended by a panic, which the log has.
+            let _ = api.await;
+        }
+        match drained {
             Ok(()) => Stopped::Drained,
-            Err(_) => Stopped::TimedOut(self.hub.tasks.len() + requests.tasks.len()),
+            Err(_) => Stopped::TimedOut(self.hub.tasks.len() + requests.len()),
         }
     }
 
-    fn routes(&self, readiness: Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
+    /// What whoever runs the server looks at.
+    fn monitoring(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
+        let metrics = Arc::new(self.metrics());
+        let page = warp::get().and(warp::path!("metrics")).map(move || {
+            let mut page = Response::new(metrics.encode());
+            let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
+            page.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            page
+        });
+        health(readiness.clone()).or(page).unify().map(Reply::into_response).boxed()
+    }
+
+    fn routes(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
         let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
         let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
@@ -196,7 +206,7 @@ impl Server {
             .and(warp::path!("longpoll"))
             .and(request_with_body())
             .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), admission.clone(), request));
-        let routes = websocket.or(longpoll).unify().or(health(readiness)).unify();
+        let routes = websocket.or(longpoll).unify().or(health(readiness.clone())).unify();
         let whole = routes.or(self.pages.clone()).unify();
         whole.map(Reply::into_response).or(self.api.clone()).unify().boxed()
     }
@@ -220,60 +230,16 @@ impl Default for Options {
     }
 }
 
-/// The HTTP side of a connection that may become a socket.
-struct Requests {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Requests {
-    /// Serves the HTTP requests of one stream, until it ends or becomes a socket, which has a task of its own.
-    fn serve<S>(&self, stream: Stream, peer: Peer, service: S)
-    where
-        S: Service<
-                hyper::Request<hyper::body::Incoming>,
-                Response = warp::reply::Response,
-                Error = Infallible,
-            > + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-    {
-        if let Err(error) = stream.set_nodelay() {
-            debug!(%error, "a client was gone before it was served");
-            return;
-        }
-        let stop = self.stop.clone();
-        let with_peer = service_fn(move |mut request: hyper::Request<_>| {
-            request.extensions_mut().insert(peer);
-            service.call(request)
-        });
-        self.tasks.spawn(async move {
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
-            let mut served = pin!(http.serve_connection(TokioIo::new(stream), with_peer).with_upgrades());
-            let outcome = tokio::select! {
-                outcome = &mut served => outcome,
-                () = stop.cancelled() => {
-                    served.as_mut().graceful_shutdown();
-                    match tokio::time::timeout(LAST_REQUEST_TIMEOUT, served).await {
-                        Ok(outcome) => outcome,
-                        Err(_) => return debug!("a client's last request was not finished in time"),
-                    }
-                }
-            };
-            if let Err(error) = outcome {
-                debug!(%error, "a client's HTTP failed");
-            }
-        });
-    }
-}
-
-/// An accept that failed concerns one client, or the whole process when it has no file descriptors left; then it is
-/// tried again a moment later, because the listener would fail at once.
-async fn refused(error: &std::io::Error) {
-    warn!(%error, "a connection cannot be accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
+/// Serves routes on listeners of their own until the end.
+async fn serve_api(
+    listeners: Listeners,
+    routes: BoxedFilter<(warp::reply::Response,)>,
+    end: CancellationToken,
+) {
+    let requests = Requests::new();
+    requests.serve(listeners, routes, end.cancelled()).await;
+    requests.stop();
+    requests.stopped().await;
 }
 
 /// No routes.
@@ -286,11 +252,3 @@ fn mount(path: &str) -> BoxedFilter<()> {
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     segments.fold(warp::any().boxed(), |mount, segment| mount.and(warp::path(segment.to_owned())).boxed())
 }
-
-/// A handshake has a query with a token; nothing here needs more.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// How long a client may take for the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a request under way may still take once the server stops: one that never comes in full would hold it up.
-const LAST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -17,9 +17,15 @@ pub(super) fn listen_addresses(text: &str, port: u16) -> Result<Vec<ListenAddres
     text.split(',').map(str::trim).map(|entry| listen_address(entry, port)).collect()
 }
 
+/// `unix:` and the absolute path of a socket.
+pub(super) fn unix_address(entry: &str) -> Option<ListenAddress> {
+    let path = entry.strip_prefix("unix:").filter(|path| path.starts_with('/'))?;
+    Some(ListenAddress::Unix(PathBuf::from(path)))
+}
+
 fn listen_address(entry: &str, port: u16) -> Result<ListenAddress, BadListenAddress> {
-    if let Some(path) = entry.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
-        return Ok(ListenAddress::Unix(PathBuf::from(path)));
+    if let Some(address) = unix_address(entry) {
+        return Ok(address);
     }
     let ip: IpAddr = entry.parse().map_err(|_| BadListenAddress(entry.to_owned()))?;
     Ok(ListenAddress::Tcp(SocketAddr::new(ip, port)))

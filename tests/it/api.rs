@@ -11,14 +11,14 @@ mod leases;
 mod sessions;
 mod workflows;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use presenced::api::{Api, ListenAddress, Listener};
+use presenced::api::Api;
 use presenced::lightning::{Canvases, UserSocket, router};
 use presenced::server::{Options, Server};
 use serde_json::Value;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::net::TcpListener;
 
 use crate::lightning::Office;
 use crate::support::http::{Answer, request};
@@ -28,7 +28,6 @@ use crate::support::{EventStream, Running};
 struct Served {
     server: Running,
     api: SocketAddr,
-    _until: DropGuard,
 }
 
 impl Served {
@@ -36,13 +35,11 @@ impl Served {
         let canvases = Canvases::new(Arc::new(Office));
         let server = Server::new(UserSocket::new(canvases.clone()), router(canvases.clone()), options);
         let api = Api::new(server.handle(), canvases, None);
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = Listener::bind(&address).await.expect("the loopback has a free port");
-        let ListenAddress::Tcp(address) = *listener.address() else { unreachable!("it was asked for TCP") };
-        let until = CancellationToken::new();
-        let stopped = until.clone();
-        tokio::spawn(async move { api.serve(listener, stopped).await });
-        Served { server: Running::serve(server).await, api: address, _until: until.drop_guard() }
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let server = server.api_on(listener.into(), api.all_routes());
+        Served { server: Running::serve(server).await, api: address }
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -85,7 +85,7 @@ async fn a_unix_socket_serves_it_and_is_taken_away_at_the_end() {
     let taken = run(&["--port", "0", "--api-listen-address", &address], &[]).await;
     assert_eq!(taken.code, Some(1), "somebody listens there");
     assert!(
-        taken.stderr.starts_with(&format!("presenced: the API cannot listen on {address}: ")),
+        taken.stderr.starts_with(&format!("presenced: cannot listen on {address}: ")),
         "{}",
         taken.stderr
     );

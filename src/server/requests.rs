@@ -1,0 +1,125 @@
+//! HTTP over accepted streams: each connection is accepted and served here, so that a socket can be taken over with small
+//! buffers and every task is known when the server stops.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+use warp::filters::BoxedFilter;
+
+use super::listener::{Listeners, Peer};
+use crate::runtime::stream::Stream;
+
+/// The HTTP requests of a server that are under way.
+pub(super) struct Requests {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// Serves these routes to whoever connects, until `end` resolves; then nobody is accepted any more.
+    pub(super) async fn serve(
+        &self,
+        mut listeners: Listeners,
+        routes: BoxedFilter<(warp::reply::Response,)>,
+        end: impl Future<Output = ()>,
+    ) {
+        let service = TowerToHyperService::new(warp::service(routes));
+        let mut end = pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                accepted = listeners.accept() => match accepted {
+                    Ok((stream, peer)) => self.accept(stream, peer, service.clone()),
+                    Err(error) => refused(&error).await,
+                }
+            }
+        }
+    }
+
+    /// Tells every stream to end behind the request it is at.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+
+    /// Resolves once they have ended, each within its time.
+    pub(super) async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// How many streams are open.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Serves the requests of one stream, until it ends or becomes a socket, which has a task of its own.
+    fn accept<S>(&self, stream: Stream, peer: Peer, service: S)
+    where
+        S: Service<
+                hyper::Request<hyper::body::Incoming>,
+                Response = warp::reply::Response,
+                Error = Infallible,
+            > + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
+        if let Err(error) = stream.set_nodelay() {
+            debug!(%error, "a client was gone before it was served");
+            return;
+        }
+        let stop = self.stop.clone();
+        let with_peer = service_fn(move |mut request: hyper::Request<_>| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
+        self.tasks.spawn(async move {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
+            let mut served = pin!(http.serve_connection(TokioIo::new(stream), with_peer).with_upgrades());
+            let outcome = tokio::select! {
+                outcome = &mut served => outcome,
+                () = stop.cancelled() => {
+                    served.as_mut().graceful_shutdown();
+                    match tokio::time::timeout(LAST_REQUEST_TIMEOUT, served).await {
+                        Ok(outcome) => outcome,
+                        Err(_) => return debug!("a client's last request was not finished in time"),
+                    }
+                }
+            };
+            if let Err(error) = outcome {
+                debug!(%error, "a client's HTTP failed");
+            }
+        });
+    }
+}
+
+/// An accept that failed concerns one client, or the whole process when it has no file descriptors left; then it is
+/// tried again a moment later, because the listener would fail at once.
+async fn refused(error: &io::Error) {
+    warn!(%error, "a connection cannot be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// A handshake has a query with a token; nothing here needs more.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// How long a client may take for the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request under way may still take once the server stops: one that never comes in full would hold it up.
+const LAST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
