@@ -1,0 +1,1 @@
+[line_length: 118, inputs: ["examples/*.ex", "tests/elixir/**/*.exs"]]
