@@ -318,6 +318,8 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("server/websocket.rs", "takes the stream over"),
         ],
     ),
+    ("tokio_postgres", &[("lightning/database", "what is asked of Lightning's tables stays in one place")]),
+    ("rustls", &[("lightning/database/tls.rs", "the way to the database")]),
     ("anyhow", &[("main.rs", "errors end the process")]),
     ("Instant::now", &[("runtime", "the only clock")]),
     (

@@ -65,7 +65,10 @@ async fn workflows_and_snapshots_are_found_by_their_rows() {
     let served = lightning.serve().await;
     let (_, token) = lightning.log_in(EDITOR).await;
     let mut editor = served.connect(&token).await;
-    let upper = IN_OPEN.replace("8000", "8ABC");
+    let lettered = "abcdefab-0000-4000-8000-000000000035";
+    lightning
+        .execute(&format!("INSERT INTO workflows (id, name, project_id) VALUES ('{lettered}', '', '{OPEN}')"))
+        .await;
     let table = [
         (canvas(DELETED), edit(OPEN), "ok"),
         (canvas(&format!("{IN_OPEN}:v3")), edit(OPEN), "ok"),
@@ -80,7 +83,9 @@ async fn workflows_and_snapshots_are_found_by_their_rows() {
         (canvas(IN_CLOSED), new(OPEN), "workflow does not belong to specified project"),
         (canvas(NOBODY), edit(OPEN), "workflow not found"),
         (canvas("w1"), edit(OPEN), "workflow not found"),
-        (canvas(&upper), edit(OPEN), "workflow not found"),
+        (canvas(lettered), edit(OPEN), "ok"),
+        (canvas(&lettered.to_uppercase()), edit(OPEN), "workflow not found"),
+        (canvas(&format!("{{{lettered}}}")), edit(OPEN), "workflow not found"),
         (canvas(IN_OPEN), edit(NOBODY), "project not found"),
         (canvas(IN_OPEN), edit("p1"), "project not found"),
         (canvas(IN_OPEN), edit("'; DROP TABLE users; --"), "project not found"),

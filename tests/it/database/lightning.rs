@@ -142,6 +142,13 @@ impl<'a> Lightning<'a> {
         within("the servers to leave", async { while self.count_sessions("").await > 0 {} }).await;
     }
 
+    /// Ends all connections of servers, as an administrator may.
+    pub async fn end_sessions(&self) {
+        let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity";
+        self.execute(&format!("{sql} WHERE datname = '{}' AND application_name = 'presenced'", self.name))
+            .await;
+    }
+
     async fn count_sessions(&self, which: &str) -> usize {
         let sql = format!(
             "SELECT count(*) FROM pg_stat_activity

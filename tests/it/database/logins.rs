@@ -115,6 +115,15 @@ async fn a_user_is_present_under_the_names_of_the_row() {
 }
 
 #[tokio::test]
+async fn the_database_may_be_behind_a_unix_socket() {
+    let lightning = Lightning::new(Version::Newer).await;
+    let (_, token) = lightning.log_in(EDITOR).await;
+    let folder = lightning.postgres.socket_folder().to_str().expect("the path is text");
+    let url = format!("{}?socket_dir={folder}", lightning.url_with_tls("nowhere.invalid"));
+    assert_eq!(Served::new(options(&url)).await.status(&token).await, 400, "{url}");
+}
+
+#[tokio::test]
 async fn an_upgrade_of_lightning_under_a_running_server_is_noticed() {
     let lightning = Lightning::new(Version::Older).await;
     let mut served = lightning.serve().await;

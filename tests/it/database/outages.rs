@@ -1,10 +1,12 @@
 //! The database is away, or slow: those who are connected stay, new ones are refused at once, and come in again.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use presenced::lightning::Tls;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::lightning::*;
 use super::postgres::Postgres;
@@ -131,18 +133,47 @@ async fn what_locks_a_table_does_not_hold_up_what_is_not_asked_of_it() {
 async fn connections_that_died_unused_refuse_nobody() {
     let lightning = Lightning::new(Version::Newer).await;
     let served = lightning.serve().await;
-    let ended = format!(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-         WHERE datname = '{}' AND application_name = 'presenced'",
-        lightning.name
-    );
     for _ in 0..5 {
         let (_, token) = lightning.log_in(EDITOR).await;
         assert_eq!(served.status(&token).await, 400);
-        lightning.execute(&ended).await;
+        lightning.end_sessions().await;
     }
     let (_, token) = lightning.log_in(EDITOR).await;
     assert_eq!(served.status(&token).await, 400);
+}
+
+#[tokio::test]
+async fn a_question_whose_connection_is_lost_is_asked_once_more() {
+    let lightning = Lightning::new(Version::Newer).await;
+    let served = lightning.serve().await;
+    let (_, token) = lightning.log_in(EDITOR).await;
+    assert_eq!(served.status(&Session::new().token()).await, 403, "it has looked at the database");
+    let locker = lightning.postgres.superuser(&lightning.name).await;
+    locker.batch_execute("BEGIN; LOCK TABLE users_tokens IN ACCESS EXCLUSIVE MODE").await.expect("it may");
+    let lose = async {
+        within("the question", async { while lightning.waiting().await == 0 {} }).await;
+        lightning.end_sessions().await;
+        within("the question again", async { while lightning.waiting().await == 0 {} }).await;
+        locker.batch_execute("COMMIT").await.expect("it may");
+    };
+    let (status, ()) = futures::join!(served.status(&token), lose);
+    assert_eq!(status, 400);
+}
+
+/// Such as one behind a network that was cut.
+#[tokio::test]
+async fn a_server_that_says_nothing_at_all_is_waited_for_once() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
+    let port = silent.local_addr().expect("a bound socket has an address").port();
+    let mut options = options(&format!("postgres://u:p@127.0.0.1:{port}/lightning?ssl=false"));
+    let limit = Duration::from_secs(2);
+    options.timeout = limit;
+    let served = Served::new(options).await;
+    let token = Session::new().token();
+    assert_eq!(served.status(&token).await, 503);
+    let asked = Instant::now();
+    assert_eq!(served.status(&token).await, 503);
+    assert!(asked.elapsed() < limit / 2, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]

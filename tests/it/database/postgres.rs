@@ -84,7 +84,8 @@ impl Postgres {
         let ready_before = self.log.count(READY);
         let port = self.port.to_string();
         let mut shell = as_postgres(&self.folder, "sh");
-        shell.args(["-c", KEEPER, &format!("{BIN}/postgres"), "-D", "data", "-p", &port, "-k", ""]);
+        shell.args(["-c", KEEPER, &format!("{BIN}/postgres"), "-D", "data", "-p", &port]);
+        shell.arg("-k").arg(&self.folder);
         for setting in SETTINGS {
             shell.args(["-c", setting]);
         }
@@ -119,6 +120,11 @@ impl Postgres {
     /// Where it listens, on the loopback.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where its Unix socket is.
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The certificate of `localhost`, in PEM.
