@@ -149,6 +149,8 @@ impl Owner {
         let mut topics = self.topics.lock();
         let Some(topics) = topics.as_mut() else { return false };
         if !topics.contains(&topic) {
+            // One or two are usual: its own, and the one whose presence it shares.
+            topics.reserve_exact(if topics.is_empty() { 2 } else { topics.len() });
             topics.push(topic.clone());
         }
         act(topic);

@@ -34,7 +34,7 @@ pub struct Canvas {
     /// There is none until the join, nor where nobody is reviewed.
     place: Option<SeatPlace>,
     /// There where the client asked for it with `"summary": true`.
-    priority: Option<EditPriority>,
+    priority: Option<Box<EditPriority>>,
 }
 
 /// What the user of a canvas may do now, in the project that holds it.
@@ -58,7 +58,7 @@ impl Channel for Canvas {
         let Admitted { project, deleted } = admission.decide(&payload).await?;
         if EditPriority::is_wanted(&payload) {
             let workflow = self.canvases.open(&room.workflow, &project.id, deleted).await?;
-            self.priority = Some(EditPriority::new(workflow, &room, &self.user, project.access));
+            self.priority = Some(Box::new(EditPriority::new(workflow, &room, &self.user, project.access)));
         }
         self.workflow = room.workflow.into();
         self.place = self.canvases.seated(&self.user.id, &project.id, context);

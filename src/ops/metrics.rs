@@ -78,11 +78,17 @@ impl Collector for Counted {
         )?;
         let undecodable = counters.undecodable_messages();
         page.counter("undecodable_messages", "Messages that no serializer can read.", None, undecodable)?;
-        let Traffic { messages_in, bytes_in, frames_out, bytes_out } = counters.traffic();
+        let Traffic { messages_in, bytes_in, frames_out, bytes_out, writes } = counters.traffic();
         page.counter("received_messages", "Messages of clients.", None, messages_in)?;
         page.counter("received", "Content of clients' messages.", Some(&Unit::Bytes), bytes_in)?;
         page.counter("sent_frames", "Frames that were sent to clients.", None, frames_out)?;
-        page.counter("sent", "Content of frames that were sent to clients.", Some(&Unit::Bytes), bytes_out)
+        page.counter("sent", "Content of frames that were sent to clients.", Some(&Unit::Bytes), bytes_out)?;
+        page.counter(
+            "socket_writes",
+            "Calls that wrote to a socket; one may carry many frames.",
+            None,
+            writes,
+        )
     }
 }
 

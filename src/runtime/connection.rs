@@ -24,7 +24,7 @@ use super::outbox::Outbox;
 use crate::channel::context::Seat;
 use crate::channel::erased::{AnyChannel, Topics};
 use crate::channel::node::{Asked, Mail, Peer as _};
-use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Owner, Reply, ReplyRef, StopReason};
+use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRef, StopReason};
 use crate::presence::OwnerId;
 use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, Session, Step};
 use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn};
@@ -36,10 +36,9 @@ pub(crate) struct Connection {
     client: Client,
     topics: Box<dyn Topics>,
     session: Session,
-    /// What the connection itself is subscribed as.
-    owner: Owner,
     outbox: Arc<Outbox>,
-    slots: HashMap<OwnerId, Slot>,
+    /// Boxed, because even a table for one has room for more.
+    slots: HashMap<OwnerId, Box<Slot>>,
     joining: Option<Joining>,
     callbacks: Vec<Callback>,
     /// What channels that have ended heard last may still be on its way to the outbox; resolved once it is there.
@@ -54,7 +53,7 @@ pub(crate) struct Connection {
     pub(crate) ready: VecDeque<Frame>,
     /// A callback was begun that has not returned yet: more to send may come of it in a moment.
     begun: bool,
-    _registration: Registration,
+    registration: Registration,
 }
 
 /// A joined channel.
@@ -91,21 +90,15 @@ impl Connection {
         admitted: Admitted,
         max_channels: usize,
         outbox: Arc<Outbox>,
-        owner: Owner,
         registration: Registration,
     ) -> Self {
         let Admitted { client, accepted } = admitted;
-        if let Some(socket_id) = accepted.socket_id {
-            let (id, peer) = (owner.id(), outbox.clone());
-            owner.touch(socket_id, |socket_id| node.subscribe_transport(socket_id, id, vsn, peer));
-        }
         Connection {
             node,
             vsn,
             client,
             topics: accepted.topics,
             session: Session::new(max_channels),
-            owner,
             outbox,
             slots: HashMap::default(),
             joining: None,
@@ -116,13 +109,13 @@ impl Connection {
             crash_told: false,
             ready: VecDeque::new(),
             begun: false,
-            _registration: registration,
+            registration,
         }
     }
 
     /// Around what is logged for this connection. Its number is unique in this process.
     pub(crate) fn span(&self) -> Span {
-        self.client.span(Some(self.owner.id().0))
+        self.client.span(Some(self.registration.id().0))
     }
 
     /// What is counted.
@@ -240,6 +233,9 @@ impl Connection {
                 Poll::Ready(called) => {
                     returned = Poll::Ready(());
                     let id = self.callbacks.swap_remove(at).channel;
+                    if self.callbacks.is_empty() {
+                        self.callbacks = Vec::new();
+                    }
                     self.returned(id, called, cx);
                     self.next_mail(id, cx);
                 }
@@ -265,7 +261,6 @@ impl Connection {
         span.in_scope(|| debug!(%reason, "connection closed"));
         self.counters().closed(reason);
         // Here nobody waits for the last that was heard.
-        drop(self.owner.end());
         if let Some(joining) = self.joining.take() {
             drop(joining.seat.owner.end());
         }
@@ -362,7 +357,7 @@ impl Connection {
         self.session.joined(seat.topic.clone(), join_ref, ChannelId(id.0));
         seat.owner.touch(seat.topic.clone(), |_| self.node.subscribe(&seat, intercepts));
         seat.joined();
-        self.slots.insert(id, Slot { seat, channel: Some(channel), mail });
+        self.slots.insert(id, Box::new(Slot { seat, channel: Some(channel), mail }));
         self.next_mail(id, cx);
     }
 

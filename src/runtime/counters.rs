@@ -41,6 +41,8 @@ pub(crate) struct Traffic {
     pub(crate) bytes_in: u64,
     pub(crate) frames_out: u64,
     pub(crate) bytes_out: u64,
+    /// Calls that wrote to a socket: one may carry many frames.
+    pub(crate) writes: u64,
 }
 
 /// One number for each of a fixed set of labels.
@@ -57,6 +59,7 @@ struct Lane {
     bytes_in: AtomicU64,
     frames_out: AtomicU64,
     bytes_out: AtomicU64,
+    writes: AtomicU64,
 }
 
 impl Counters {
@@ -106,6 +109,11 @@ impl Counters {
         lane.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// A call wrote to a socket.
+    pub(crate) fn wrote(&self) {
+        self.lane().writes.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn undecodable_messages(&self) -> u64 {
         self.undecodable.load(Ordering::Relaxed)
     }
@@ -121,6 +129,7 @@ impl Counters {
             bytes_in: sum.bytes_in + lane.bytes_in.load(Ordering::Relaxed),
             frames_out: sum.frames_out + lane.frames_out.load(Ordering::Relaxed),
             bytes_out: sum.bytes_out + lane.bytes_out.load(Ordering::Relaxed),
+            writes: sum.writes + lane.writes.load(Ordering::Relaxed),
         })
     }
 
@@ -194,6 +203,7 @@ mod tests {
                     for _ in 0..1000 {
                         counters.received(3);
                         counters.sent(2, 5);
+                        counters.wrote();
                         counters.presences_changed(1);
                         counters.presences_changed(-1);
                     }
@@ -202,8 +212,13 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
         let count = 1000 * (LANES as u64 + 3);
-        let expected =
-            Traffic { messages_in: count, bytes_in: 3 * count, frames_out: 2 * count, bytes_out: 5 * count };
+        let expected = Traffic {
+            messages_in: count,
+            bytes_in: 3 * count,
+            frames_out: 2 * count,
+            bytes_out: 5 * count,
+            writes: count,
+        };
         assert_eq!((counters.traffic(), counters.presences()), (expected, 0));
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use tracing::warn;
 
-use crate::channel::handle::DISCONNECT;
 use crate::channel::node::{Mail, Peer};
 use crate::channel::observation::Observation;
 use crate::presence::{OwnerId, Snapshot};
@@ -28,8 +27,6 @@ pub(crate) enum Role {
     Follower { under: SmolStr },
     /// Code outside channels, which takes this topic's presence as it is.
     Watcher,
-    /// A connection, on the topic of its socket id.
-    Transport,
 }
 
 /// A message being sent to a topic's subscribers.
@@ -61,13 +58,11 @@ impl<'a> FanOut<'a> {
         FanOut { topic, event, payload, frames: Vec::new() }
     }
 
-    /// A broadcast: to members, and to the connections that the topic names.
+    /// A broadcast: to members.
     pub(crate) fn broadcast(&mut self, id: OwnerId, to: &Subscriber) {
         match to.role {
             Role::Member { intercepts } => self.tell_member(id, to, intercepts),
             Role::Follower { .. } | Role::Watcher => {}
-            Role::Transport if self.event == DISCONNECT => to.peer.disconnect(),
-            Role::Transport => {}
         }
     }
 
@@ -77,7 +72,6 @@ impl<'a> FanOut<'a> {
             Role::Member { intercepts } => self.tell_member(id, to, intercepts),
             Role::Follower { under } => self.send(to, under),
             Role::Watcher => self.mail(id, to),
-            Role::Transport => {}
         }
     }
 

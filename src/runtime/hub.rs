@@ -11,11 +11,11 @@ use tracing::{Instrument, debug, warn};
 
 use super::client::{Admitted, Client};
 use super::connection::Connection;
-use super::connections::Connections;
 use super::counters::Counters;
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::erased::AnyEndpoint;
+use crate::channel::node::Node as _;
 use crate::channel::{Closer, ConnectInfo, Handle, Hooks, Refusal};
 use crate::session::CloseReason;
 use crate::wire::Vsn;
@@ -27,7 +27,6 @@ pub(crate) struct Hub {
     /// The tasks of all connections.
     pub(crate) tasks: TaskTracker,
     endpoint: Box<dyn AnyEndpoint>,
-    connections: Arc<Connections>,
 }
 
 /// What one connection may take.
@@ -46,13 +45,7 @@ impl Hub {
         limits: Limits,
         flush_window: Duration,
     ) -> Arc<Self> {
-        Arc::new(Hub {
-            node: Node::start(hooks, flush_window),
-            limits,
-            tasks: TaskTracker::new(),
-            endpoint,
-            connections: Arc::default(),
-        })
+        Arc::new(Hub { node: Node::start(hooks, flush_window), limits, tasks: TaskTracker::new(), endpoint })
     }
 
     /// The program's own way in.
@@ -82,11 +75,12 @@ impl Hub {
         let transport = admitted.client.transport;
         let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes));
         admitted.accepted.topics.opened(Closer::new(&outbox));
-        let owner = self.handle().owner();
-        let registration = self.connections.register(owner.id(), outbox.clone());
+        let id = self.node.new_owner();
+        let socket_id = admitted.accepted.socket_id.clone();
+        let registration = self.node.connections.register(id, socket_id, outbox.clone());
         let node = self.node.clone();
         let max_channels = self.limits.max_channels;
-        let connection = Connection::new(node, vsn, admitted, max_channels, outbox, owner, registration);
+        let connection = Connection::new(node, vsn, admitted, max_channels, outbox, registration);
         self.counters().opened(transport);
         connection.span().in_scope(|| debug!(?transport, ?vsn, "connection open"));
         connection
@@ -99,13 +93,13 @@ impl Hub {
 
     /// How many connections are open.
     pub(crate) fn connections(&self) -> usize {
-        self.connections.len()
+        self.node.connections.len()
     }
 
     /// Tells every connection to close with 1012, those still to come too. Nobody is told of all the leaves: whoever
     /// could be told is being closed as well.
     pub(crate) async fn close_all(&self) {
         self.node.hush().await;
-        self.connections.close_all(CloseReason::Shutdown);
+        self.node.connections.close_all(CloseReason::Shutdown);
     }
 }

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
 
+use super::connections::Connections;
 use super::counters::Counters;
 use super::fanout::{Role, Subscriber};
 use super::fetch::Fetcher;
@@ -21,11 +22,11 @@ use super::shard::{Op, Shard, ShardHooks};
 use super::{metas, shard_task};
 use crate::channel::Hooks;
 use crate::channel::context::Seat;
-use crate::channel::node::{Asked, Broadcast, Node as NodePort, Peer, UpdateRefused};
+use crate::channel::handle::DISCONNECT;
+use crate::channel::node::{Asked, Broadcast, Node as NodePort, UpdateRefused};
 use crate::presence::{
     AlreadyTracked, Entry, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences, ReplicaId, Tracker,
 };
-use crate::wire::Vsn;
 
 /// All topics of this process.
 pub(crate) struct Node {
@@ -34,6 +35,7 @@ pub(crate) struct Node {
     next_id: AtomicU64,
     fetcher: Option<Fetcher>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// The way to a shard. What waits there is bounded by who asks: each waits for its outcome.
@@ -76,18 +78,13 @@ impl Node {
             next_id: AtomicU64::new(1),
             fetcher,
             counters,
+            connections: Arc::default(),
         })
     }
 
     /// A channel of its own topic starts to hear it.
     pub(crate) fn subscribe(&self, seat: &Seat, intercepts: &'static [&'static str]) {
         self.enter(seat.topic.clone(), seat, Role::Member { intercepts });
-    }
-
-    /// A connection starts to hear the topic of its socket id.
-    pub(crate) fn subscribe_transport(&self, socket_id: SmolStr, id: OwnerId, vsn: Vsn, peer: Arc<dyn Peer>) {
-        let subscriber = Subscriber::new(peer, vsn, Role::Transport);
-        self.shard(&socket_id).tell(Op::Subscribe { topic: socket_id, id, subscriber });
     }
 
     /// From now on nobody is told of any presence.
@@ -130,7 +127,11 @@ impl NodePort for Node {
         OwnerId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// One of [`DISCONNECT`] is for the connections that have the topic as their socket id as well.
     fn broadcast(&self, message: Broadcast) -> Asked<()> {
+        if message.event == DISCONNECT {
+            self.connections.disconnect(&message.topic);
+        }
         self.shard(&message.topic).ask(|sent| Op::Broadcast { message, sent })
     }
 

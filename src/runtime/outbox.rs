@@ -181,7 +181,7 @@ impl Item {
 }
 
 /// How many places an empty line keeps: enough that a quiet topic's next frame allocates nothing.
-const KEPT_ITEMS: usize = 4;
+const KEPT_ITEMS: usize = 2;
 
 #[cfg(test)]
 mod tests {

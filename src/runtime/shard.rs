@@ -33,7 +33,8 @@ use crate::wire::{Json, Payload};
 
 /// One share of the topics.
 pub(crate) struct Shard {
-    topics: HashMap<SmolStr, Topic>,
+    /// Boxed, because a table has room for more than it holds.
+    topics: HashMap<SmolStr, Box<Topic>>,
     tracker: Tracker,
     refs: PhxRefs,
     hooks: ShardHooks,
@@ -362,7 +363,7 @@ impl Shard {
             self.push_states(name, wanted);
         }
         self.flush_or_wait(name, now);
-        if self.topics.get(name).is_some_and(Topic::is_idle) {
+        if self.topics.get(name).is_some_and(|topic| topic.is_idle()) {
             self.topics.remove(name);
         }
     }

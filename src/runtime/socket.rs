@@ -168,7 +168,9 @@ impl Socket {
             (frames, bytes) = (frames + 1, bytes + first.body().len());
             self.connection.ready.pop_front();
         }
-        self.connection.counters().sent(frames, bytes);
+        let counters = self.connection.counters();
+        counters.sent(frames, bytes);
+        counters.wrote();
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
@@ -266,6 +268,6 @@ const ROUNDS: usize = 64;
 /// The most frames that one call writes.
 const FRAMES_A_WRITE: usize = 64;
 /// How many places an empty line of frames keeps.
-const KEPT_FRAMES: usize = 4;
+const KEPT_FRAMES: usize = 2;
 /// How long the other end has to take note of a close.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);

@@ -12,7 +12,8 @@ pub struct ChannelId(pub u64);
 
 /// What one connection has joined, and the rules that follow from it.
 pub struct Session {
-    joined: HashMap<SmolStr, Joined>,
+    /// Boxed, because even a table for one has room for more.
+    joined: HashMap<SmolStr, Box<Joined>>,
     max_channels: usize,
 }
 
@@ -172,7 +173,7 @@ impl Session {
 
     /// Records that a join succeeded.
     pub fn joined(&mut self, topic: SmolStr, join_ref: Field, channel: ChannelId) {
-        self.joined.insert(topic, Joined { channel, join_ref });
+        self.joined.insert(topic, Box::new(Joined { channel, join_ref }));
     }
 
     /// Forgets a channel that has ended. `None` when another join has taken its topic, or it was forgotten

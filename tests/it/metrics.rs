@@ -153,7 +153,7 @@ async fn the_page_is_open_metrics_and_holds_nothing_of_clients() {
             number.parse::<u64>().expect("a number");
         }
     }
-    assert_eq!(described.len(), 10, "{page}");
+    assert_eq!(described.len(), 11, "{page}");
 }
 
 /// The product's socket, where people are who they say they are.
