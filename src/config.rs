@@ -76,8 +76,8 @@ struct Flags {
     /// whoever speaks through a Unix socket is believed too; `unix` stands for that alone [default: none]
     #[arg(long, value_name = "PROXIES", env = "TRUSTED_PROXIES")]
     trusted_proxies: Option<String>,
-    /// Where the HTTP API listens by itself: IP:PORT, or unix:/path [default: nowhere; with API_TOKEN it is served
-    /// beside the canvas clients]
+    /// Where the HTTP API listens by itself: IP:PORT, or unix:/path [default: nowhere; with API_TOKEN it is then
+    /// served beside the canvas clients]
     #[arg(long, value_name = "ADDRESS", env = "API_LISTEN_ADDRESS")]
     api_listen_address: Option<String>,
     /// How often everybody who is connected is looked at again, in seconds: who has logged out, was disabled or has
@@ -268,8 +268,8 @@ secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
 With DATABASE_URL in the environment, such as postgres://user:password@host/database, people come from Lightning's
 database instead, which is only read; SECRET_KEY_BASE is needed then. It brings the token that Lightning's pages carry.
 
-Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; and with API_TOKEN
-in the environment, of at least 32 bytes, beside the canvas clients too. Then every request brings it, as
+Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; or, with API_TOKEN
+in the environment, of at least 32 bytes, beside the canvas clients. Where there is a token, every request brings it, as
 `Authorization: Bearer …`.
 
 Exit codes: 0 stopped by a signal, 1 cannot listen, or `check` found something wrong, 2 unusable arguments, 78 unusable configuration.";

@@ -131,7 +131,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         });
     }
     let api = Api::new(server.handle(), canvases, config.api.token);
-    if api.has_token() {
+    // Where it has a listener of its own, whoever runs it wants it nowhere else.
+    if api.has_token() && api_listeners.is_none() {
         server = server.api(api.routes());
     }
 

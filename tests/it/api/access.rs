@@ -31,10 +31,17 @@ async fn an_own_listener_on_this_machine_needs_no_token_and_serves_the_api_alone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_token_both_listeners_ask_for_it() {
-    let mut process =
+async fn with_a_token_either_listener_asks_for_it() {
+    let mut own =
         Process::start_with(&["--api-listen-address", "127.0.0.1:0"], &[("API_TOKEN", TOKEN)]).await;
-    let api = api_address(&process.line().await);
+    let api = api_address(&own.line().await);
+    let process = Process::start_with(&[], &[("API_TOKEN", TOKEN)]).await;
+    let path = "/api/v1/openapi.json";
+    assert_eq!(
+        request(own.address(), "GET", path, &[], "").await.status,
+        404,
+        "it has a listener of its own"
+    );
     let wrong = format!("Bearer {}x", &TOKEN[1..]);
     for server in [api, process.address()] {
         for headers in [&[][..], &[("authorization", wrong.as_str())][..], &[("authorization", TOKEN)][..]] {
