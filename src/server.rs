@@ -8,6 +8,7 @@ mod listener;
 mod longpoll;
 mod origin;
 mod pages;
+mod patience;
 mod proxies;
 mod request;
 mod requests;
@@ -72,6 +73,9 @@ pub struct Options {
     pub flush_window: Duration,
     /// How long a long poll waits for messages.
     pub longpoll_window: Duration,
+    /// How long a client may take nothing of an answer to an HTTP request, a stream of events say, before its connection
+    /// is closed. Outboxes are what limits WebSockets.
+    pub stall_timeout: Duration,
     /// How long connections have to close when the server stops.
     pub shutdown_timeout: Duration,
 }
@@ -152,9 +156,9 @@ impl Server {
         let end = CancellationToken::new();
         let api = self.api_listeners.take().map(|(listeners, routes)| {
             let routes = self.monitoring(&readiness).or(routes).unify().boxed();
-            tokio::spawn(serve_api(listeners, routes, end.clone()))
+            tokio::spawn(serve_api(listeners, routes, end.clone(), self.options.stall_timeout))
         });
-        let requests = Requests::new();
+        let requests = Requests::new(self.options.stall_timeout);
         requests.serve(listeners.into(), self.routes(&readiness), shutdown).await;
         readiness.drain();
         info!(connections = self.hub.connections(), "shutting down");
@@ -225,6 +229,7 @@ impl Default for Options {
             outbox_bytes: 8 * 1024 * 1024,
             flush_window: Duration::from_millis(5),
             longpoll_window: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(10),
         }
     }
@@ -235,8 +240,9 @@ async fn serve_api(
     listeners: Listeners,
     routes: BoxedFilter<(warp::reply::Response,)>,
     end: CancellationToken,
+    stall_timeout: Duration,
 ) {
-    let requests = Requests::new();
+    let requests = Requests::new(stall_timeout);
     requests.serve(listeners, routes, end.cancelled()).await;
     requests.stop();
     requests.stopped().await;

@@ -17,17 +17,20 @@ use tracing::{debug, warn};
 use warp::filters::BoxedFilter;
 
 use super::listener::{Listeners, Peer};
+use super::patience::Patience;
 use crate::runtime::stream::Stream;
 
 /// The HTTP requests of a server that are under way.
 pub(super) struct Requests {
     tasks: TaskTracker,
     stop: CancellationToken,
+    stall_timeout: Duration,
 }
 
 impl Requests {
-    pub(super) fn new() -> Self {
-        Requests { tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    /// None yet. Whoever takes nothing of an answer for `stall_timeout` is not waited for.
+    pub(super) fn new(stall_timeout: Duration) -> Self {
+        Requests { tasks: TaskTracker::new(), stop: CancellationToken::new(), stall_timeout }
     }
 
     /// Serves these routes to whoever connects, until `end` resolves; then nobody is accepted any more.
@@ -84,6 +87,7 @@ impl Requests {
             return;
         }
         let stop = self.stop.clone();
+        let stream = Patience::new(stream, self.stall_timeout);
         let with_peer = service_fn(move |mut request: hyper::Request<_>| {
             request.extensions_mut().insert(peer);
             service.call(request)

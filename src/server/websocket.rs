@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tracing::debug;
 
 use super::admission::{Admission, negotiate};
+use super::patience::Patience;
 use super::request::Request;
 use crate::channel::{Params, Refusal, Transport};
 use crate::runtime::client::Admitted;
@@ -103,12 +104,13 @@ fn values<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Vec<&'a str>
 /// Waits until the 101 is written, and starts the connection on what is left of HTTP: the stream, and what the client
 /// has sent behind its request. The connection has a task of its own, which does not carry the handshake's memory along.
 async fn take_over(hub: Arc<Hub>, vsn: Vsn, admitted: Admitted, upgrade: OnUpgrade) {
-    let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
+    let parts = match upgrade.await.map(Upgraded::downcast::<TokioIo<Patience<Stream>>>) {
         Ok(Ok(parts)) => parts,
         Ok(Err(_)) | Err(_) => return debug!("a client was gone before its handshake was done"),
     };
     let connection = hub.open(vsn, admitted);
-    let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, connection, hub.limits.idle_timeout);
+    let stream = parts.io.into_inner().into_inner();
+    let socket = Socket::new(stream, &parts.read_buf, connection, hub.limits.idle_timeout);
     hub.tasks.spawn(socket.run());
 }
 

@@ -88,6 +88,32 @@ async fn a_stream_ends_where_its_reader_is_too_slow() {
     assert_eq!((name.as_str(), &state["ada"]["metas"][0]["number"]), ("presence_state", &json!(UPDATES)));
 }
 
+/// What waits for it is freed with its connection, although it never hangs up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_reader_stalls_is_closed() {
+    let stall_timeout = Duration::from_millis(300);
+    let served = Served::start(Options { stall_timeout, ..Options::default() }).await;
+    // More than the kernel keeps for the two ends of a connection.
+    let owners: Vec<_> = (0..16).map(|_| served.server.handle().owner()).collect();
+    for owner in &owners {
+        let meta = Meta::of(&json!({"filling": "x".repeat(1024 * 1024)})).expect("an object");
+        owner.track(TOPIC, "ada", meta).await.expect("not tracked yet");
+    }
+    let mut quiet = served.events("w2").await;
+    assert_eq!(quiet.next().await, Some(("presence_state".into(), json!({}))));
+    let mut stalled = Raw::connect(served.api).await;
+    stalled
+        .write(
+            format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", under_base("workflows/w1/events"))
+                .as_bytes(),
+        )
+        .await;
+    within("the server to hang up", stalled.write_until_gone()).await;
+    let body = json!({"user": {"id": "bob"}, "lease_seconds": 60});
+    assert_eq!(served.send("PUT", "workflows/w2/sessions/s", body).await.status, 201);
+    assert_eq!(quiet.next().await.expect("it was not touched").0, "presence_diff");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_whose_readers_are_gone_are_closed() {
     let mut process = Process::start(&["--api-listen-address", "127.0.0.1:0"]).await;

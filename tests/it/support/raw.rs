@@ -84,6 +84,14 @@ impl Raw {
         taken
     }
 
+    /// Says something and reads nothing, until the server has closed the stream: then the kernel refuses to take it.
+    pub async fn write_until_gone(&mut self) {
+        let writer = self.writer.as_mut().expect("nobody else writes");
+        while writer.write_all(b"\n").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Says these bytes while the caller reads; nothing can be said behind them. The direction stays open for as long
     /// as what the task returns is held.
     pub fn write_meanwhile(&mut self, bytes: Vec<u8>) -> JoinHandle<OwnedWriteHalf> {
