@@ -101,9 +101,9 @@ impl Api {
         let workflow = |segment| Id::of_segment("workflow_id", segment);
         let response = match resource {
             Resource::Document => document::document(self),
-            Resource::ManyPresences => workflows::many(self, fields::read(request.json().await?)?).await,
+            Resource::ManyPresences => workflows::many(self, fields::read(request.json().await?)?).await?,
             Resource::Presences(id) => workflows::presences(self, workflow(id)?).await,
-            Resource::Counts(id) => workflows::counts(self, workflow(id)?).await,
+            Resource::Counts(id) => workflows::counts(self, &workflow(id)?),
             Resource::Summary(id) => workflows::summary(self, workflow(id)?, &request.query).await?,
             Resource::Events(id) => return Ok(events::watch(self, &workflow(id)?)),
             Resource::Session(id, session) => {

@@ -1,8 +1,12 @@
 //! Who is on workflows: lists, edit priority, counts.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use http::Response;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::fields::{Field, Fields, Id, MOST_IDS};
@@ -45,7 +49,8 @@ pub(super) struct ManyPresencesRequest {
 /// Who is on several workflows.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ManyPresences {
-    workflows: Vec<WorkflowOfMany>,
+    #[schema(value_type = Vec<WorkflowOfMany>)]
+    workflows: Vec<Arc<RawValue>>,
 }
 
 /// Who, or only how many, are on one of several workflows.
@@ -82,12 +87,11 @@ pub(super) async fn presences(api: &Api, workflow: Id) -> Response<String> {
     params(("workflow_id" = Id, Path, description = "The workflow")),
     responses((status = 200, description = "How many are there", body = WorkflowCounts)),
 )]
-pub(super) async fn counts(api: &Api, workflow: Id) -> Response<String> {
-    let presences = api.presence().list_presences_for(&workflow.0).await;
-    json(&WorkflowCounts::of(workflow, &presences))
+pub(super) fn counts(api: &Api, workflow: &Id) -> Response<String> {
+    json(&WorkflowCounts::of(api, &workflow.0))
 }
 
-/// Lists or counts many workflows at once.
+/// Lists or counts many workflows at once. Where the lists are too much for one answer, it is 422.
 #[utoipa::path(
     post,
     path = "/api/v1/workflows/presences",
@@ -96,15 +100,44 @@ pub(super) async fn counts(api: &Api, workflow: Id) -> Response<String> {
     request_body = ManyPresencesRequest,
     responses((status = 200, description = "Who is where", body = ManyPresences)),
 )]
-pub(super) async fn many(api: &Api, request: ManyPresencesRequest) -> Response<String> {
+pub(super) async fn many(api: &Api, request: ManyPresencesRequest) -> Result<Response<String>, Problem> {
     let counts_only = request.counts_only.unwrap_or_default();
+    let mut answered: HashMap<&str, Arc<RawValue>> = HashMap::new();
     let mut workflows = Vec::with_capacity(request.workflow_ids.len());
-    for workflow in request.workflow_ids {
-        let presences = api.presence().list_presences_for(&workflow.0).await;
-        let counts = WorkflowCounts::of(workflow, &presences);
-        workflows.push(WorkflowOfMany { counts, presences: (!counts_only).then_some(presences) });
+    let mut bytes = 0;
+    for Id(workflow) in &request.workflow_ids {
+        let answer = match answered.get(workflow.as_str()) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = Arc::from(one_of_many(api, workflow, counts_only).await);
+                answered.entry(workflow).or_insert(answer).clone()
+            }
+        };
+        bytes += answer.get().len();
+        if bytes > MOST_ANSWER_BYTES {
+            return Err(too_much());
+        }
+        workflows.push(answer);
     }
-    json(&ManyPresences { workflows })
+    Ok(json(&ManyPresences { workflows }))
+}
+
+/// What is answered for one of several workflows. Each lets others have their turn first.
+async fn one_of_many(api: &Api, workflow: &str, counts_only: bool) -> Box<RawValue> {
+    tokio::task::yield_now().await;
+    let counts = WorkflowCounts::of(api, workflow);
+    let presences = match counts_only {
+        true => None,
+        false => Some(api.presence().list_presences_for(workflow).await),
+    };
+    to_raw_value(&WorkflowOfMany { counts, presences }).expect("texts and numbers are JSON")
+}
+
+fn too_much() -> Problem {
+    let message = format!(
+        "name lists of more than {MOST_ANSWER_BYTES} bytes together; ask about fewer, or with counts_only"
+    );
+    Problem::Invalid(vec![Fault::new("workflow_ids", message)])
 }
 
 /// Tells who may edit (`build_presences_summary/2`), as one user sees it. A user who is not listed stands in as id
@@ -172,12 +205,13 @@ impl SummaryQuery {
 }
 
 impl WorkflowCounts {
-    fn of(workflow: Id, presences: &[UserPresence]) -> Self {
+    fn of(api: &Api, workflow_id: &str) -> Self {
+        let count = api.presence().count(workflow_id);
         WorkflowCounts {
-            workflow_id: workflow.0,
-            has_any_presence: !presences.is_empty(),
-            users: presences.len(),
-            sessions: presences.iter().map(|presence| presence.active_sessions).sum(),
+            workflow_id: workflow_id.to_owned(),
+            has_any_presence: count.keys > 0,
+            users: count.keys,
+            sessions: count.metas,
         }
     }
 }
@@ -192,4 +226,41 @@ impl Field for ManyPresencesRequest {
     }
 }
 
+/// Of the lists of one answer, which is kept whole until it is sent.
+const MOST_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
 const _: () = assert!(MOST_IDS == 1000, "the schema of workflow_ids says so");
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::channel::{Handle, Hooks};
+    use crate::lightning::{Canvases, Development};
+    use crate::runtime::node::Node;
+
+    /// A long request leaves the thread to others before each workflow, and does nothing twice.
+    #[tokio::test]
+    async fn each_workflow_of_many_takes_a_turn_of_its_own_and_no_second_one() {
+        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO));
+        let api = Api::new(handle, Canvases::new(Arc::new(Development::default())), None);
+        for counts_only in [Some(true), None] {
+            let ids = |id: &dyn Fn(usize) -> usize| (0..1000).map(|nth| Id(id(nth).to_string())).collect();
+            let different = ManyPresencesRequest { workflow_ids: ids(&|nth| nth), counts_only };
+            assert_eq!(turns(many(&api, different)), 1000);
+            let repeated = ManyPresencesRequest { workflow_ids: ids(&|nth| nth % 3), counts_only };
+            assert_eq!(turns(many(&api, repeated)), 3);
+        }
+    }
+
+    /// How often it lets go of the thread.
+    fn turns<T>(future: impl Future<Output = T>) -> usize {
+        let mut future = pin!(future);
+        let polled = || future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        std::iter::repeat_with(polled).take_while(Poll::is_pending).count()
+    }
+}

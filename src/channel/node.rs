@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::context::Seat;
 use super::observation::Observation;
-use crate::presence::{AlreadyTracked, Entry, Meta, NotTracked, OwnerId, PhxRef, Presences};
+use crate::presence::{AlreadyTracked, Entry, Headcount, Meta, NotTracked, OwnerId, PhxRef, Presences};
 use crate::wire::{Field, Frame, Payload};
 
 /// The process: topics, presence, and everyone connected. What is asked of one topic takes effect in the order of
@@ -59,6 +59,8 @@ pub(crate) trait Node: Send + Sync + 'static {
         topic: SmolStr,
         key: SmolStr,
     ) -> BoxFuture<'static, Option<crate::presence::Presence>>;
+    /// How many are on the last published list.
+    fn count(&self, topic: &str) -> Headcount;
     /// Resolves once no fetch hook is running.
     fn fetches_done(&self) -> BoxFuture<'static, ()>;
 }

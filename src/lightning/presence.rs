@@ -20,7 +20,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::clock::now_us;
 use super::user::{User, UserPresence};
 use crate::channel::{Handle, Owner, TrackError, UpdateError};
-use crate::presence::{Meta, PhxRef, Presence, Presences};
+use crate::presence::{Headcount, Meta, PhxRef, Presence, Presences};
 
 /// The presences of all workflows. Cheap to clone.
 #[derive(Clone)]
@@ -80,8 +80,13 @@ impl WorkflowPresence {
     }
 
     /// Whether anyone at all is on a workflow: someone who may only look, or looks at a snapshot, counts too.
-    pub async fn has_any_presence(&self, workflow_id: &str) -> bool {
-        !self.handle.list(&Self::topic(workflow_id)).await.0.is_empty()
+    pub fn has_any_presence(&self, workflow_id: &str) -> bool {
+        self.count(workflow_id).keys > 0
+    }
+
+    /// How many users (keys) and sessions (metas) are on a workflow; nothing of the list is decoded.
+    pub fn count(&self, workflow_id: &str) -> Headcount {
+        self.handle.count(&Self::topic(workflow_id))
     }
 
     /// `Phoenix.Presence.track/4` on any topic.

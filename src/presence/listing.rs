@@ -40,7 +40,8 @@ pub(super) fn presence(metas: &[Arc<Entry>]) -> Presence {
     Presence { metas: metas.iter().map(|entry| entry.meta_value()).collect(), ..Presence::default() }
 }
 
-fn by_key(entries: &[Arc<Entry>]) -> impl Iterator<Item = &[Arc<Entry>]> {
+/// The entries of each key, in order.
+pub(super) fn by_key(entries: &[Arc<Entry>]) -> impl Iterator<Item = &[Arc<Entry>]> {
     entries.chunk_by(|one, next| one.key == next.key)
 }
 

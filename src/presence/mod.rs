@@ -30,5 +30,5 @@ pub use meta::{Meta, NotAnObject};
 pub use pending::Pending;
 pub use phx_ref::{PhxRef, PhxRefs};
 pub use presences::{Presence, Presences};
-pub use snapshot::Snapshot;
+pub use snapshot::{Headcount, Snapshot};
 pub use tracker::{AlreadyTracked, Change, NotTracked, Tracker};

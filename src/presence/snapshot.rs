@@ -16,6 +16,15 @@ use super::presences::{Presence, Presences};
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot(Arc<[Arc<Entry>]>);
 
+/// How many are on a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headcount {
+    /// Keys, such as users.
+    pub keys: usize,
+    /// Metas of all keys together, such as tabs.
+    pub metas: usize,
+}
+
 impl Snapshot {
     /// Of entries that are in their order.
     pub(super) fn of_ordered(entries: impl Iterator<Item = Arc<Entry>>) -> Self {
@@ -56,6 +65,11 @@ impl Snapshot {
         self.0.len()
     }
 
+    /// How many keys and metas there are. Nothing is decoded.
+    pub fn count(&self) -> Headcount {
+        Headcount { keys: listing::by_key(&self.0).count(), metas: self.0.len() }
+    }
+
     /// Whether nobody is there.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -66,6 +80,7 @@ impl Snapshot {
 mod tests {
     use serde_json::Value;
 
+    use crate::presence::Headcount;
     use crate::presence::tests::{EVIL_KEYS, World};
 
     #[test]
@@ -103,6 +118,7 @@ mod tests {
         let decoded: Value = serde_json::from_slice(&snapshot.encode()).expect("JSON");
         assert_eq!(decoded, serde_json::to_value(snapshot.presences()).expect("serialises"));
         assert_eq!(snapshot.len(), 2 * EVIL_KEYS.len());
+        assert_eq!(snapshot.count(), Headcount { keys: EVIL_KEYS.len(), metas: 2 * EVIL_KEYS.len() });
         for key in EVIL_KEYS {
             assert_eq!(snapshot.get(key).expect("tracked").metas.len(), 2, "{key:?}");
             assert_eq!(snapshot.get(key).as_ref(), snapshot.presences().0.get(key));

@@ -25,7 +25,7 @@ use crate::channel::context::Seat;
 use crate::channel::handle::DISCONNECT;
 use crate::channel::node::{Asked, Broadcast, Node as NodePort, UpdateRefused};
 use crate::presence::{
-    AlreadyTracked, Entry, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences, ReplicaId, Tracker,
+    AlreadyTracked, Entry, Headcount, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences, ReplicaId, Tracker,
 };
 
 /// All topics of this process.
@@ -208,6 +208,10 @@ impl NodePort for Node {
         let mut alone = Presences::default();
         alone.0.insert(key.to_string(), entry.clone());
         fetcher.decorate(topic, [alone]).map(move |[mut fetched]| fetched.0.remove(key.as_str())).boxed()
+    }
+
+    fn count(&self, topic: &str) -> Headcount {
+        self.shard(topic).listings.get(topic).snapshot.count()
     }
 
     fn fetches_done(&self) -> BoxFuture<'static, ()> {

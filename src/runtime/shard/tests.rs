@@ -110,6 +110,10 @@ impl Node for Nowhere {
     fn get_by_key(&self, _: SmolStr, _: SmolStr) -> BoxFuture<'static, Option<Presence>> {
         nothing()
     }
+    fn count(&self, _topic: &str) -> crate::presence::Headcount {
+        unreachable!()
+    }
+
     fn fetches_done(&self) -> BoxFuture<'static, ()> {
         futures::future::ready(()).boxed()
     }

@@ -68,6 +68,30 @@ async fn a_thousand_workflows_may_be_asked_about_at_once() {
     assert_eq!((answer.status, &answer.json()["errors"][0]["field"]), (422, &json!("workflow_ids")));
 }
 
+/// Twelve users with names of 3 KB each, asked about a thousand times over.
+#[tokio::test]
+async fn an_answer_that_would_be_too_large_is_refused() {
+    let served = serve().await;
+    let name = "\u{1f600}".repeat(255);
+    for number in 0..12 {
+        let user = json!({"id": number.to_string(), "first_name": name, "last_name": name, "email": name});
+        let path = format!("workflows/w1/sessions/{number}");
+        let put = served.send("PUT", &path, json!({"user": user, "lease_seconds": 60})).await;
+        assert_eq!(put.status, 201);
+    }
+    let ask = async |count: usize, counts_only: bool| {
+        let asked = json!({"workflow_ids": vec!["w1"; count], "counts_only": counts_only});
+        served.send("POST", "workflows/presences", asked).await
+    };
+    let refused = ask(1000, false).await;
+    assert_eq!((refused.status, &refused.json()["errors"][0]["field"]), (422, &json!("workflow_ids")));
+    for (count, counts_only) in [(800, false), (1000, true)] {
+        let answer = ask(count, counts_only).await;
+        assert_eq!(answer.status, 200, "{count}");
+        assert_eq!(answer.json()["workflows"].as_array().map(Vec::len), Some(count));
+    }
+}
+
 #[tokio::test]
 async fn a_summary_is_one_users_view_with_the_projects_viewers() {
     let served = serve().await;

@@ -20,7 +20,7 @@ async fn a_new_user_presence_is_its_three_parts() {
 async fn a_tracked_user_is_listed_since_now_until_the_session_ends() {
     let server = serve().await;
     let presences = WorkflowPresence::start(server.handle().clone());
-    assert!(!presences.has_any_presence("w1").await);
+    assert!(!presences.has_any_presence("w1"));
     assert_eq!(presences.list_presences_for("w1").await, []);
 
     let session = server.handle().owner();
@@ -30,8 +30,8 @@ async fn a_tracked_user_is_listed_since_now_until_the_session_ends() {
     let [ada] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!((&ada.user, ada.active_sessions), (&user("ada"), 1));
     assert!((before..=now_us()).contains(&ada.joined_at), "{ada:?}");
-    assert!(presences.has_any_presence("w1").await);
-    assert!(!presences.has_any_presence("w2").await);
+    assert!(presences.has_any_presence("w1"));
+    assert!(!presences.has_any_presence("w2"));
 
     drop(session);
     // The session's end stands in the line of the topic; what is tracked behind it is listed behind it.
