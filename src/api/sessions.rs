@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::fields::{Field, Fields, Id, LeaseSeconds, Name, UnixMicros};
 use super::problem::{Fault, PROBLEM_JSON, Problem, ProblemDocument};
 use super::{Api, json, nothing};
-use crate::lightning::{Put, SessionName, User};
+use crate::lightning::{Leased, Put, SessionName, User};
 
 /// A session to put.
 #[derive(ToSchema)]
@@ -18,7 +18,8 @@ use crate::lightning::{Put, SessionName, User};
 pub(super) struct PutSession {
     user: SessionUser,
     lease_seconds: LeaseSeconds,
-    /// Since when the user is there; now, where it is absent. Of no effect where the session is there already.
+    /// Since when the user is there, in microseconds of Unix time; now, where it is absent or later than now. A session
+    /// that is there already keeps its own.
     joined_at: Option<UnixMicros>,
 }
 
@@ -45,6 +46,8 @@ pub(super) struct LeasedSession {
     workflow_id: String,
     session_id: String,
     user_id: String,
+    /// Since when the user is there, in microseconds of Unix time.
+    joined_at: i64,
     lease_seconds: u16,
 }
 
@@ -78,8 +81,8 @@ pub(super) async fn put(
     let PutSession { user, lease_seconds, joined_at } = request;
     let user = User::from(user);
     let (name, joined_at) = (name(&workflow, &session), joined_at.map(|joined_at| joined_at.0));
-    let put = api.leases.put(name, &user, joined_at, lease(lease_seconds)).await?;
-    let mut response = leased(workflow, session, user.id, lease_seconds);
+    let (put, leased) = api.leases.put(name, &user, joined_at, lease(lease_seconds)).await?;
+    let mut response = answer(workflow, session, leased, lease_seconds);
     if put == Put::Begun {
         *response.status_mut() = StatusCode::CREATED;
     }
@@ -110,8 +113,8 @@ pub(super) fn renew(
     request: RenewLease,
 ) -> Result<Response<String>, Problem> {
     let RenewLease { lease_seconds } = request;
-    let user = api.leases.renew(&name(&workflow, &session), lease(lease_seconds));
-    Ok(leased(workflow, session, user.ok_or(Problem::NoSuchSession)?, lease_seconds))
+    let leased = api.leases.renew(&name(&workflow, &session), lease(lease_seconds));
+    Ok(answer(workflow, session, leased.ok_or(Problem::NoSuchSession)?, lease_seconds))
 }
 
 /// Takes a session off a workflow (`untrack_user_presence/3`).
@@ -139,13 +142,13 @@ fn lease(LeaseSeconds(seconds): LeaseSeconds) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
-fn leased(
+fn answer(
     workflow: Id,
     session: Id,
-    user_id: String,
+    Leased { user_id, joined_at }: Leased,
     LeaseSeconds(lease_seconds): LeaseSeconds,
 ) -> Response<String> {
-    json(&LeasedSession { workflow_id: workflow.0, session_id: session.0, user_id, lease_seconds })
+    json(&LeasedSession { workflow_id: workflow.0, session_id: session.0, user_id, joined_at, lease_seconds })
 }
 
 impl From<SessionUser> for User {

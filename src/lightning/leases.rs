@@ -50,6 +50,15 @@ pub enum Put {
     Renewed,
 }
 
+/// A session that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// Whose it is.
+    pub user_id: String,
+    /// Since when, in microseconds of Unix time: as it is listed.
+    pub joined_at: i64,
+}
+
 /// Why a session was not put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PutError {
@@ -75,6 +84,7 @@ struct Entries {
 
 struct Lease {
     user: User,
+    joined_at: i64,
     /// Where its end stands.
     end: delay_queue::Key,
     owner: Arc<Owner>,
@@ -97,8 +107,8 @@ impl Leases {
         Leases { handle, ledger, _expiry: Arc::new(AbortOnDropHandle::new(expiry)) }
     }
 
-    /// Puts a user's session on a workflow, since `joined_at` (µs of Unix time; `None` is now), until `lease` is over.
-    /// Where it is there already only its lease begins anew. Who begins a session finds it listed afterwards.
+    /// Puts a user's session on a workflow, since `joined_at` (µs of Unix time; `None`, and what is yet to come, is now),
+    /// until `lease` is over. Where it is there already only its lease begins anew. Who begins a session finds it listed afterwards.
     ///
     /// # Errors
     /// [`PutError`]; then nothing is changed.
@@ -108,18 +118,18 @@ impl Leases {
         user: &User,
         joined_at: Option<i64>,
         lease: Duration,
-    ) -> Result<Put, PutError> {
+    ) -> Result<(Put, Leased), PutError> {
         let workflow_id = name.workflow_id.clone();
-        let Some(owner) = self.ledger.put(name, user, lease, || self.handle.owner())? else {
-            return Ok(Put::Renewed);
-        };
-        let joined_at = joined_at.unwrap_or_else(now_us);
+        let now = now_us();
+        let joined_at = joined_at.map_or(now, |joined_at| joined_at.min(now));
+        let (owner, leased) = self.ledger.put(name, user, joined_at, lease, || self.handle.owner())?;
+        let Some(owner) = owner else { return Ok((Put::Renewed, leased)) };
         self.presence().track_user_presence_since(user, &workflow_id, &owner, joined_at).await;
-        Ok(Put::Begun)
+        Ok((Put::Begun, leased))
     }
 
-    /// Lets a session's lease begin anew; whose session it is, or `None` where it is not there (any more).
-    pub fn renew(&self, name: &SessionName, lease: Duration) -> Option<String> {
+    /// Lets a session's lease begin anew; `None` where it is not there (any more).
+    pub fn renew(&self, name: &SessionName, lease: Duration) -> Option<Leased> {
         self.ledger.renew(name, lease)
     }
 
@@ -130,20 +140,28 @@ impl Leases {
         }
     }
 
+    /// Takes all sessions of a user off their workflows, all at once. They are not listed afterwards.
+    pub async fn end_all_of(&self, user_id: &str) {
+        for (name, lease) in self.ledger.take_all_of(user_id) {
+            self.presence().untrack_user_presence(&lease.user, &name.workflow_id, &lease.owner).await;
+        }
+    }
+
     fn presence(&self) -> WorkflowPresence {
         WorkflowPresence::start(self.handle.clone())
     }
 }
 
 impl Ledger {
-    /// The owner of a session that begins; `None` for one that was there.
+    /// The owner of a session that begins, `None` for one that was there; and the session.
     fn put(
         &self,
         name: SessionName,
         user: &User,
+        joined_at: i64,
         lease: Duration,
         owner: impl FnOnce() -> Owner,
-    ) -> Result<Option<Arc<Owner>>, PutError> {
+    ) -> Result<(Option<Arc<Owner>>, Leased), PutError> {
         let mut entries = self.entries.lock();
         let Entries { leases, ends } = &mut *entries;
         if let Some(there) = leases.get(&name) {
@@ -151,23 +169,25 @@ impl Ledger {
                 return Err(PutError::OtherUser);
             }
             ends.reset(&there.end, lease);
-            return Ok(None);
+            return Ok((None, there.leased()));
         }
         if leases.len() >= self.most {
             return Err(PutError::TooMany);
         }
         let owner = Arc::new(owner());
         let end = ends.insert(name.clone(), lease);
-        leases.insert(name, Lease { user: user.clone(), end, owner: owner.clone() });
-        Ok(Some(owner))
+        let lease = Lease { user: user.clone(), joined_at, end, owner: owner.clone() };
+        let leased = lease.leased();
+        leases.insert(name, lease);
+        Ok((Some(owner), leased))
     }
 
-    fn renew(&self, name: &SessionName, lease: Duration) -> Option<String> {
+    fn renew(&self, name: &SessionName, lease: Duration) -> Option<Leased> {
         let mut entries = self.entries.lock();
         let Entries { leases, ends } = &mut *entries;
         let there = leases.get(name)?;
         ends.reset(&there.end, lease);
-        Some(there.user.id.clone())
+        Some(there.leased())
     }
 
     fn take(&self, name: &SessionName) -> Option<Lease> {
@@ -175,6 +195,16 @@ impl Ledger {
         let lease = entries.leases.remove(name)?;
         entries.ends.remove(&lease.end);
         Some(lease)
+    }
+
+    fn take_all_of(&self, user_id: &str) -> Vec<(SessionName, Lease)> {
+        let mut entries = self.entries.lock();
+        let Entries { leases, ends } = &mut *entries;
+        let taken: Vec<_> = leases.extract_if(|_, lease| lease.user.id == user_id).collect();
+        for (_, lease) in &taken {
+            ends.remove(&lease.end);
+        }
+        taken
     }
 
     /// A session whose lease has run out; it is no longer there.
@@ -189,6 +219,12 @@ impl Ledger {
             // There are no sessions. The queue wakes the task when there is one.
             None => Poll::Pending,
         }
+    }
+}
+
+impl Lease {
+    fn leased(&self) -> Leased {
+        Leased { user_id: self.user.id.clone(), joined_at: self.joined_at }
     }
 }
 

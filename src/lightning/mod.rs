@@ -30,7 +30,7 @@ pub use database::{
     Tls,
 };
 pub use development::Development;
-pub use leases::{Leases, MOST_LEASES, Put, PutError, SessionName};
+pub use leases::{Leased, Leases, MOST_LEASES, Put, PutError, SessionName};
 pub use login::Login;
 pub use people::{Access, Account, Answer, People, Project, Unavailable, Workflow};
 pub use people_file::{BrokenFile, Directory, Notation, PeopleFile, PeopleFileError};

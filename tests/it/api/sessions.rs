@@ -19,7 +19,9 @@ async fn canvas_clients_see_an_outside_session_come_and_go_as_a_tab_does() {
         )
         .await;
     assert_eq!(put.status, 201);
-    let leased = json!({"workflow_id": "w1", "session_id": "s/1", "user_id": "zoë", "lease_seconds": 60});
+    let leased = json!({
+        "workflow_id": "w1", "session_id": "s/1", "user_id": "zoë", "joined_at": 17, "lease_seconds": 60,
+    });
     assert_eq!(put.json(), leased);
 
     let came = watcher.expect(ROOM, "presence_diff").await.payload;
@@ -42,8 +44,27 @@ async fn a_session_that_is_put_again_stays_as_it_was() {
     assert_eq!(listed["presences"][0]["joined_at"], 5);
     let again = json!({"user": {"id": "ada", "first_name": "Other"}, "lease_seconds": 30, "joined_at": 9});
     let again = served.send("PUT", SESSION, again).await;
-    assert_eq!((again.status, &again.json()["lease_seconds"]), (200, &json!(30)));
+    let (status, leased) = (again.status, again.json());
+    assert_eq!((status, &leased["lease_seconds"], &leased["joined_at"]), (200, &json!(30), &json!(5)));
     assert_eq!(served.get("workflows/w1/presences").await.json(), listed);
+}
+
+#[tokio::test]
+async fn nobody_joins_later_than_now() {
+    let served = serve().await;
+    // In the year 2255.
+    let late = json!({"user": {"id": "ada"}, "lease_seconds": 60, "joined_at": 9_007_199_254_740_991_i64});
+    let put_late = served.send("PUT", SESSION, late).await;
+    let now = served
+        .send("PUT", "workflows/w1/sessions/s2", json!({"user": {"id": "bob"}, "lease_seconds": 60}))
+        .await;
+    assert_eq!((put_late.status, now.status), (201, 201));
+    let joined_at = [put_late.json()["joined_at"].take(), now.json()["joined_at"].take()];
+    assert!(joined_at[0].as_i64() <= joined_at[1].as_i64(), "{joined_at:?}");
+    let listed = served.get("workflows/w1/presences").await.json();
+    for (presence, joined_at) in listed["presences"].as_array().into_iter().flatten().zip(&joined_at) {
+        assert_eq!(presence["joined_at"], *joined_at, "{listed}");
+    }
 }
 
 #[tokio::test]
@@ -75,9 +96,11 @@ async fn only_a_session_that_is_there_can_be_renewed() {
     let renewal = json!({"lease_seconds": 3600});
     let missing = served.send("PATCH", SESSION, renewal.clone()).await;
     assert_eq!((missing.status, missing.header("content-type")), (404, "application/problem+json"));
-    assert_eq!(put(&served, SESSION, "ada", 60).await, 201);
+    let put_anew = served.send("PUT", SESSION, json!({"user": {"id": "ada"}, "lease_seconds": 60})).await;
+    assert_eq!(put_anew.status, 201);
     let renewed = served.send("PATCH", SESSION, renewal.clone()).await;
-    let leased = json!({"workflow_id": "w1", "session_id": "s1", "user_id": "ada", "lease_seconds": 3600});
+    let mut leased = put_anew.json();
+    leased["lease_seconds"] = json!(3600);
     assert_eq!((renewed.status, renewed.json()), (200, leased));
     for _ in 0..2 {
         assert_eq!(served.delete(SESSION).await.status, 204, "whether it was there or not");
