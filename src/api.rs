@@ -5,6 +5,7 @@
 //! use ([`Server::api`](crate::server::Server::api)), or one for the API alone
 //! ([`Server::api_on`](crate::server::Server::api_on)).
 
+mod browser;
 mod connections;
 mod document;
 mod events;
@@ -16,15 +17,17 @@ mod sessions;
 mod token;
 mod workflows;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
+use self::browser::refuse_pages;
 use self::fields::Id;
 use self::problem::Problem;
 use self::request::{Request, request};
@@ -76,23 +79,39 @@ impl Api {
         self.routes().or(nothing).unify().boxed()
     }
 
+    /// A page for whoever may use the API; everybody else is answered with a problem.
+    pub fn guard(
+        &self,
+        page: BoxedFilter<(warp::reply::Response,)>,
+    ) -> BoxedFilter<(warp::reply::Response,)> {
+        let api = self.clone();
+        let admit = warp::header::headers_cloned().and(warp::ext::optional());
+        let guarded =
+            page.and(admit).map(move |page, headers: HeaderMap, peer| match api.admit(&headers, peer) {
+                Ok(()) => page,
+                Err(problem) => problem.into_response().into_response(),
+            });
+        guarded.boxed()
+    }
+
     /// Whether its requests have to bring a token.
     pub fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    async fn answer(&self, request: Request) -> warp::reply::Response {
-        let method = request.method.clone();
-        let response = self.respond(request).await;
-        let response = response.unwrap_or_else(|problem| problem.into_response().into_response());
-        debug!(%method, status = response.status().as_u16(), "an API request was answered");
+    async fn answer(&self, mut request: Request) -> warp::reply::Response {
+        let response = self.respond(&mut request).await;
+        let mut response = response.unwrap_or_else(|problem| problem.into_response().into_response());
+        if request.is_unread {
+            // Otherwise the rest of the body would have to be read before the next request is.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        debug!(method = %request.method, status = response.status().as_u16(), "an API request was answered");
         response
     }
 
-    async fn respond(&self, mut request: Request) -> Result<warp::reply::Response, Problem> {
-        if self.token.as_ref().is_some_and(|token| !token.is_in(&request.headers)) {
-            return Err(Problem::Unauthorized);
-        }
+    async fn respond(&self, request: &mut Request) -> Result<warp::reply::Response, Problem> {
+        self.admit(&request.headers, request.peer)?;
         let path = std::mem::take(&mut request.path);
         let resource = Resource::find(&path).ok_or(Problem::NoSuchPath)?;
         if !resource.methods().contains(&request.method) {
@@ -114,11 +133,20 @@ impl Api {
         Ok(response.into_response())
     }
 
+    /// Who brings the token may ask; where there is none, everybody but web pages.
+    fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Problem> {
+        match &self.token {
+            Some(token) if token.is_in(headers) => Ok(()),
+            Some(_) => Err(Problem::Unauthorized),
+            None => refuse_pages(headers, peer),
+        }
+    }
+
     async fn session(
         &self,
         workflow: Id,
         session: Id,
-        request: Request,
+        request: &mut Request,
     ) -> Result<Response<String>, Problem> {
         match request.method {
             Method::PUT => sessions::put(self, workflow, session, fields::read(request.json().await?)?).await,

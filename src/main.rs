@@ -144,7 +144,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         for address in listeners.addresses().context("the API's listener has no address")? {
             let _ = writeln!(std::io::stdout(), "API listening on {address}");
         }
-        server = server.api_on(listeners, api.all_routes());
+        server = server.api_on(listeners, &api);
     }
     let stopped = server
         .run(listeners, async {

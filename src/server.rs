@@ -33,6 +33,7 @@ pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
 use self::requests::Requests;
+use crate::api::Api;
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
 use crate::ops::metrics::Metrics;
@@ -46,7 +47,7 @@ pub struct Server {
     checks: Vec<Check>,
     pages: BoxedFilter<(Response<String>,)>,
     api: BoxedFilter<(warp::reply::Response,)>,
-    api_listeners: Option<(Listeners, BoxedFilter<(warp::reply::Response,)>)>,
+    api_listeners: Option<(Listeners, Api)>,
 }
 
 /// What may be set. The defaults are Phoenix's where Phoenix has the option.
@@ -137,11 +138,11 @@ impl Server {
         self
     }
 
-    /// Serves these routes on listeners of their own, with `/health`, `/ready` and `/metrics`. They are answered until
-    /// the last client is gone.
+    /// Serves an API on listeners of its own, with `/health` and `/ready`, which are for everybody, and `/metrics`, which is
+    /// for whoever may use the API. They are answered until the last client is gone.
     #[must_use]
-    pub fn api_on(mut self, listeners: Listeners, routes: BoxedFilter<(warp::reply::Response,)>) -> Self {
-        self.api_listeners = Some((listeners, routes));
+    pub fn api_on(mut self, listeners: Listeners, api: &Api) -> Self {
+        self.api_listeners = Some((listeners, api.clone()));
         self
     }
 
@@ -154,8 +155,10 @@ impl Server {
     ) -> Stopped {
         let readiness = Readiness::new(std::mem::take(&mut self.checks));
         let end = CancellationToken::new();
-        let api = self.api_listeners.take().map(|(listeners, routes)| {
-            let routes = self.monitoring(&readiness).or(routes).unify().boxed();
+        let api = self.api_listeners.take().map(|(listeners, api)| {
+            let monitoring = health(readiness.clone()).map(Reply::into_response);
+            let monitoring = monitoring.or(api.guard(self.metrics_page())).unify();
+            let routes = monitoring.or(api.all_routes()).unify().boxed();
             tokio::spawn(serve_api(listeners, routes, end.clone(), self.options.stall_timeout))
         });
         let requests = Requests::new(self.options.stall_timeout);
@@ -182,8 +185,8 @@ impl Server {
         }
     }
 
-    /// What whoever runs the server looks at.
-    fn monitoring(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
+    /// What the server counts, as a page.
+    fn metrics_page(&self) -> BoxedFilter<(warp::reply::Response,)> {
         let metrics = Arc::new(self.metrics());
         let page = warp::get().and(warp::path!("metrics")).map(move || {
             let mut page = Response::new(metrics.encode());
@@ -191,7 +194,7 @@ impl Server {
             page.headers_mut().insert(header::CONTENT_TYPE, content_type);
             page
         });
-        health(readiness.clone()).or(page).unify().map(Reply::into_response).boxed()
+        page.map(Reply::into_response).boxed()
     }
 
     fn routes(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {

@@ -77,6 +77,12 @@ fn add_problems(operation: &mut Operation, has_token: bool) {
     if has_token {
         problems.push((StatusCode::UNAUTHORIZED, "The token is missing or wrong"));
     }
+    if !has_token {
+        problems.push((
+            StatusCode::FORBIDDEN,
+            "The request is of a web page, or names another host than this machine",
+        ));
+    }
     if operation.request_body.is_some() {
         problems.extend([
             (StatusCode::BAD_REQUEST, "The body is not JSON"),

@@ -14,6 +14,10 @@ use crate::lightning::{PutError, Unavailable};
 pub(super) enum Problem {
     #[error("the request needs the header Authorization with the API's token")]
     Unauthorized,
+    #[error("without a token the API is not for web pages: the request has an Origin")]
+    OfPage,
+    #[error("without a token Host must be localhost or a loopback address")]
+    OtherHost,
     #[error("there is nothing here")]
     NoSuchPath,
     #[error("the session is not there")]
@@ -70,6 +74,7 @@ impl Problem {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Problem::Unauthorized => StatusCode::UNAUTHORIZED,
+            Problem::OfPage | Problem::OtherHost => StatusCode::FORBIDDEN,
             Problem::NoSuchPath | Problem::NoSuchSession => StatusCode::NOT_FOUND,
             Problem::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Problem::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -121,9 +126,14 @@ impl Problem {
 }
 
 impl Fault {
-    /// `field` is empty where the whole body is at fault.
+    /// `field` is empty where the whole body is at fault; of a long one only the beginning is told.
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Fault { field: field.into(), message: message.into() }
+        let mut field = field.into();
+        if let Some((cut, _)) = field.char_indices().nth(MOST_NAME_CHARACTERS) {
+            field.truncate(cut);
+            field.push('…');
+        }
+        Fault { field, message: message.into() }
     }
 }
 
@@ -145,3 +155,5 @@ fn title(status: StatusCode) -> &'static str {
 }
 
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+/// Of the name of a field, which whoever asks has chosen.
+const MOST_NAME_CHARACTERS: usize = 100;

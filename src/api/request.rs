@@ -1,5 +1,6 @@
 //! A request as the endpoints look at it.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) query: String,
     pub(super) headers: HeaderMap,
+    /// The other end, as the kernel knows it; `None` where it is no address.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether something comes behind the head that has not been read.
+    pub(super) is_unread: bool,
     body: Body,
 }
 
@@ -31,10 +36,12 @@ pub(super) fn request() -> impl Filter<Extract = (Request,), Error = warp::Rejec
         .and(warp::path::tail())
         .and(query)
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional())
         .and(warp::body::stream())
-        .map(|method, path: warp::path::Tail, query, headers, body| {
+        .map(|method, path: warp::path::Tail, query, headers, peer, body| {
             let body = Box::pin(parts(body));
-            Request { method, path: path.as_str().to_owned(), query, headers, body }
+            let is_unread = announces_body(&headers);
+            Request { method, path: path.as_str().to_owned(), query, headers, peer, is_unread, body }
         })
 }
 
@@ -49,17 +56,18 @@ impl Request {
     ///
     /// # Errors
     /// [`Problem::NotJsonType`], [`Problem::TooLarge`], [`Problem::Slow`], [`Problem::NotJson`].
-    pub(super) async fn json(self) -> Result<Value, Problem> {
+    pub(super) async fn json(&mut self) -> Result<Value, Problem> {
         if !is_json(&self.headers) {
             return Err(Problem::NotJsonType);
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, read_body(self.body));
+        let read = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut self.body));
         let body = read.await.map_err(|_| Problem::Slow)??;
+        self.is_unread = false;
         serde_json::from_slice(&body).map_err(|_| Problem::NotJson)
     }
 }
 
-async fn read_body(mut body: Body) -> Result<Bytes, Problem> {
+async fn read_body(body: &mut Body) -> Result<Bytes, Problem> {
     let mut collected = BytesMut::new();
     while let Some(part) = body.next().await {
         // A body that breaks off is not JSON, whoever is left to hear it.
@@ -70,6 +78,12 @@ async fn read_body(mut body: Body) -> Result<Bytes, Problem> {
         collected.extend_from_slice(&part);
     }
     Ok(collected.freeze())
+}
+
+/// RFC 9112, section 6.3.
+fn announces_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 /// `application/json`, with any parameters.

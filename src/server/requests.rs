@@ -90,6 +90,10 @@ impl Requests {
         let stream = Patience::new(stream, self.stall_timeout);
         let with_peer = service_fn(move |mut request: hyper::Request<_>| {
             request.extensions_mut().insert(peer);
+            if let Peer::Ip(address) = peer {
+                // For routes that come from elsewhere, and do not know what a peer is.
+                request.extensions_mut().insert(address);
+            }
             service.call(request)
         });
         self.tasks.spawn(async move {

@@ -38,7 +38,7 @@ impl Served {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let server = server.api_on(listener.into(), api.all_routes());
+        let server = server.api_on(listener.into(), &api);
         Served { server: Running::serve(server).await, api: address }
     }
 

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use super::{JSON, under_base};
 use crate::support::Client;
-use crate::support::http::{request, request_over};
+use crate::support::http::{request, request_over, request_unix};
 use crate::support::process::{Process, run};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +60,49 @@ async fn with_a_token_either_listener_asks_for_it() {
         assert_eq!(document["security"], json!([{"bearer": []}]));
     }
     assert_eq!(request(process.address(), "GET", "/", &[], "").await.status, 200, "the demo asks for none");
+}
+
+/// A page that somebody has open on this machine reaches the loopback too; and a name of its own may lead there.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_web_pages_are_refused() {
+    let path = socket_path("pages");
+    let unix = format!("unix:{}", path.0.display());
+    let mut over_tcp = Process::start(&["--api-listen-address", "127.0.0.1:0"]).await;
+    let _over_unix = Process::start(&["--api-listen-address", &unix]).await;
+    let tcp = api_address(&over_tcp.line().await);
+    let table = [
+        ("origin", "http://evil.example", 403, 403),
+        ("origin", "null", 403, 403),
+        ("host", "evil.example:4001", 403, 200),
+        ("host", "127.0.0.1:4001", 200, 200),
+        ("host", "[::1]", 200, 200),
+    ];
+    for (name, value, status_tcp, status_unix) in table {
+        for page in [COUNTS, "/metrics"] {
+            let answer = request(tcp, "GET", page, &[(name, value)], "").await;
+            assert_eq!(answer.status, status_tcp, "{page} {name}: {value}");
+            if status_tcp == 403 {
+                assert_eq!(answer.json()["title"], "Forbidden");
+            }
+            let answer = request_unix(&path.0, "GET", page, &[(name, value)], "").await;
+            assert_eq!(answer.status, status_unix, "{page} {name}: {value} over a Unix socket");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_ask_for_the_token_and_health_does_not() {
+    let mut process =
+        Process::start_with(&["--api-listen-address", "127.0.0.1:0"], &[("API_TOKEN", TOKEN)]).await;
+    let api = api_address(&process.line().await);
+    for (path, status) in [("/metrics", 401), ("/health", 200), ("/ready", 200)] {
+        assert_eq!(request(api, "GET", path, &[], "").await.status, status, "{path}");
+    }
+    let bearer = format!("Bearer {TOKEN}");
+    let headers =
+        [("authorization", bearer.as_str()), ("host", "api.example"), ("origin", "https://a.example")];
+    let page = request(api, "GET", "/metrics", &headers, "").await;
+    assert_eq!((page.status, page.text().ends_with("# EOF\n")), (200, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

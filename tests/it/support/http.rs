@@ -75,7 +75,10 @@ pub async fn send(
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a stream is enough");
     // Its errors reach the request.
     tokio::spawn(connection);
-    let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "localhost");
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
