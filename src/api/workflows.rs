@@ -187,20 +187,25 @@ impl SummaryQuery {
     fn read(query: &str) -> Result<Self, Problem> {
         let mut user_ids = Vec::new();
         let mut view_only: Option<Vec<String>> = None;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "user_id" => user_ids.push(value.into_owned()),
-                "view_only" => view_only.get_or_insert_default().push(value.into_owned()),
+        for (name, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
+            // A space is written `+` in a query.
+            let value = value.replace('+', "%20");
+            match name {
+                "user_id" => user_ids.push(value),
+                "view_only" => {
+                    let viewers = view_only.get_or_insert_default();
+                    if !value.is_empty() {
+                        viewers.push(Id::of_segment(name, &value)?.0);
+                    }
+                }
                 _ => {}
             }
         }
-        let user_id = match <[String; 1]>::try_from(user_ids) {
-            Ok([user_id]) => Id::check(user_id),
-            Err(none) if none.is_empty() => Err("is required".to_owned()),
-            Err(_) => Err("must be given once".to_owned()),
+        let [user_id] = &user_ids[..] else {
+            let message = if user_ids.is_empty() { "is required" } else { "must be given once" };
+            return Err(Problem::Invalid(vec![Fault::new("user_id", message)]));
         };
-        let user_id = user_id.map_err(|message| Problem::Invalid(vec![Fault::new("user_id", message)]))?;
-        Ok(SummaryQuery { user_id, view_only })
+        Ok(SummaryQuery { user_id: Id::of_segment("user_id", user_id)?, view_only })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Served, serve, under_base};
+use super::{JSON, Served, serve, under_base};
 use crate::support::http::request;
 
 #[tokio::test]
@@ -81,6 +81,11 @@ async fn an_id_is_a_text_of_1_to_255_characters_without_control_characters() {
         ("workflows/w1/summary".to_owned(), Some("user_id")),
         ("workflows/w1/summary?user_id=".to_owned(), Some("user_id")),
         ("workflows/w1/summary?user_id=a&user_id=b".to_owned(), Some("user_id")),
+        ("workflows/w1/summary?user_id=%FF".to_owned(), Some("user_id")),
+        ("workflows/w1/summary?user_id=a&view_only=b&view_only=%FF".to_owned(), Some("view_only")),
+        ("workflows/w1/summary?user_id=a&view_only=%00".to_owned(), Some("view_only")),
+        (format!("workflows/w1/summary?user_id=a&view_only={long}"), Some("view_only")),
+        ("workflows/w1/summary?user_id=a+b&view_only=a%2Bb".to_owned(), None),
     ];
     for (path, field) in table {
         let answer = served.get(&path).await;
@@ -175,6 +180,39 @@ async fn a_method_that_the_document_does_not_have_is_refused_with_those_it_has()
         allowed.sort_unstable();
         documented.sort_unstable();
         assert_eq!(allowed, documented, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_at_fault_is_repeated_in_part_alone() {
+    let served = serve().await;
+    let long = "é".repeat(10_000);
+    let problem =
+        served.send("PATCH", "workflows/w1/sessions/s1", json!({"lease_seconds": 1, long: 1})).await;
+    let cut = format!("{}…", "é".repeat(100));
+    assert_eq!(problem.json()["errors"], json!([{"field": cut, "message": "is unknown"}]));
+    assert_eq!(problem.json()["detail"], format!("{cut} is unknown"));
+}
+
+/// What is left of the body would be taken for the next request.
+#[tokio::test]
+async fn an_answer_to_a_request_whose_body_was_not_read_is_the_last_of_its_connection() {
+    let served = serve().await;
+    let body = json!({"lease_seconds": 60}).to_string();
+    let table = [
+        ("DELETE", "workflows/w1/sessions/s1", body.as_str(), 204, "close"),
+        ("DELETE", "workflows/w1/sessions/s1", "", 204, ""),
+        ("PATCH", "workflows/w1/nothing", body.as_str(), 404, "close"),
+        ("PATCH", "workflows/w1/sessions/s1", body.as_str(), 404, ""),
+        ("GET", "workflows/w1/counts", "", 200, ""),
+    ];
+    for (method, path, body, status, connection) in table {
+        let answer = request(served.api, method, &under_base(path), &[JSON], body.to_owned()).await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (status, connection),
+            "{method} {path} {body}"
+        );
     }
 }
 
