@@ -123,7 +123,7 @@ impl Server {
         self
     }
 
-    /// Serves these routes as well, such as those of an [`Api`](crate::api::Api).
+    /// Serves these routes as well, such as those of an [`Api`].
     #[must_use]
     pub fn api(mut self, routes: BoxedFilter<(warp::reply::Response,)>) -> Self {
         self.api = routes;
