@@ -16,17 +16,25 @@ defmodule Lightning.Workflows.Presence do
   |---|---|---|
   | `url` | `PRESENCED_URL` | where presenced serves its API: `http://` or `https://`, over IPv4, or `unix:` and a path |
   | `token` | `PRESENCED_TOKEN` | its `API_TOKEN`, where it has one |
-  | `timeout` | | for which a request waits to be connected, and again to be answered: 2000 ms |
-  | `lease_seconds` | | after which a session that is not renewed is over: 30 |
+  | `timeout` | | for which a request waits to be connected, and again to be answered: 2000 ms, of 1 to 60000 |
+  | `lease_seconds` | | after which a session that is not renewed is over: 30, of 1 to 3600 |
   | `ssl` | | options of Erlang's `:ssl`; without them, the system's certificates vouch for an `https://` server |
+
+  Numbers may be text, as `System.get_env/1` has them, and empty text counts as unset. With a setting that cannot be
+  used this does not start, and says which one it is.
 
   ## What is promised
 
   * **A session lasts as long as its process.** Each process, workflow and user has a lease, renewed at each third of its
     time. It ends with the process, with `untrack_user_presence/3`, and with this node.
+  * **One session is in nobody else's way.** Ids are text or whole numbers, and are text in whatever is answered; who
+    or what has another is on nothing, which the log tells. A name or address that is not text is not known.
   * **It is kept through failures.** A session that presenced no longer knows, since it was started again, is put there
     anew with its first `joined_at`: at once where somebody here is subscribed to the workflow, else when it is to be
     renewed. The processes of this module may be killed, and take up where they were. A caller is never linked to them.
+  * **Ranks after a restart of presenced** are by what it is told then: a tab on the canvas comes back as of now, and a
+    session that is put anew as of when it began. So a legacy editor that was open before the restart ranks before the
+    tabs that came back, those too that had been there first.
   * **Who tracks is subscribed.** As in Lightning that is the calling process, and not the one that is tracked. It gets
     every `presence_diff` until it ends or calls `unsubscribe/1`, once each, however often it has tracked.
   * **No change goes unheard.** A node has one stream for each workflow that anybody here is subscribed to. Its first
@@ -47,10 +55,12 @@ defmodule Lightning.Workflows.Presence do
 
   ## When presenced cannot be reached
 
-  The log warns once, and tells when it is back. Nothing raises.
+  The log warns once, and tells when it is back. Nothing raises. Who finds out waits for at most the timeout; after that
+  nobody does: every call is answered at once, until a probe in the background, after 1 s at first and every 10 s at
+  last, or a subscription's stream gets through.
 
-  * Tracking and untracking answer `:ok`. A lease keeps trying; a session whose end could not be told is over when its
-    lease is.
+  * Tracking and untracking answer `:ok`. A lease keeps trying, and so does the end of a session until its lease would
+    be over.
   * Lists, and `has_any_presence?/1`, are of the sessions that this node has itself, as with Phoenix.Presence on a node
     that is cut off from the others; each such answer is a line in the log. For the REST API's 409 that is the better
     mistake: it only spares an open editor a surprise, while `lock_version` keeps its work from being overwritten. To
@@ -66,14 +76,14 @@ defmodule Lightning.Workflows.Presence do
 
   require Logger
 
-  alias __MODULE__.{Api, Feed, Lease, Memory}
+  alias __MODULE__.{Api, Feed, Lease, Memory, Probe, Revival, Settings}
 
   defstruct [:user, :joined_at, active_sessions: 0]
 
   @typedoc "A user on a workflow, whatever the number of tabs; `joined_at` in microseconds of Unix time."
   @type t :: %__MODULE__{user: user, joined_at: integer, active_sessions: non_neg_integer}
 
-  @typedoc "Who: a `%User{}`, or any map with an `id`."
+  @typedoc "Who: a `%User{}`, or any map with an `id`, which is text or a whole number."
   @type user :: %{
           required(:id) => term,
           optional(:first_name) => String.t() | nil,
@@ -85,7 +95,7 @@ defmodule Lightning.Workflows.Presence do
   @typedoc "A `%Workflow{}`, any map with an `id`, or the id alone."
   @type workflow_or_id :: %{required(:id) => String.t(), optional(atom) => term} | String.t()
 
-  @doc "Starts what leases and subscriptions need. Raises where it is not known how presenced is reached."
+  @doc "Starts what leases and subscriptions need. An error says which setting cannot be used."
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(_options \\ []), do: Supervisor.start_link(__MODULE__, nil, name: __MODULE__)
 
@@ -100,41 +110,48 @@ defmodule Lightning.Workflows.Presence do
   returns the user is listed, unless presenced cannot be reached. A session that is there already stays as it was.
   """
   @spec track_user_presence(user, workflow_or_id, pid) :: :ok
-  def track_user_presence(user, workflow_or_id, pid) do
-    workflow_id = id_of(workflow_or_id)
-    Feed.subscribe(workflow_id)
-    Lease.take(workflow_id, user(user), pid)
+  def track_user_presence(user, workflow_or_id, pid) when is_pid(pid) do
+    with {:ok, workflow_id} <- workflow_id(workflow_or_id), {:ok, user} <- known_user(user) do
+      Feed.subscribe(workflow_id)
+      Lease.take(workflow_id, user, pid)
+    else
+      :refused -> :ok
+    end
   end
 
   @doc "Takes that session off the workflow. The caller stays subscribed, as with Phoenix."
   @spec untrack_user_presence(user, workflow_or_id, pid) :: :ok
   def untrack_user_presence(user, workflow_or_id, pid) do
-    Lease.give_back(id_of(workflow_or_id), user(user), pid)
+    with {:ok, workflow_id} <- workflow_id(workflow_or_id), {:ok, user} <- known_user(user) do
+      Lease.give_back(workflow_id, user, pid)
+    else
+      :refused -> :ok
+    end
   end
 
   @doc "Subscribes the calling process to a workflow's diffs without putting anybody there; twice is once."
   @spec subscribe(workflow_or_id) :: :ok
-  def subscribe(workflow_or_id), do: Feed.subscribe(id_of(workflow_or_id))
+  def subscribe(workflow_or_id) do
+    with {:ok, workflow_id} <- workflow_id(workflow_or_id), do: Feed.subscribe(workflow_id), else: (:refused -> :ok)
+  end
 
   @doc "Ends the calling process's subscription, if it has one."
   @spec unsubscribe(workflow_or_id) :: :ok
-  def unsubscribe(workflow_or_id), do: Feed.unsubscribe(id_of(workflow_or_id))
+  def unsubscribe(workflow_or_id) do
+    with {:ok, workflow_id} <- workflow_id(workflow_or_id), do: Feed.unsubscribe(workflow_id), else: (:refused -> :ok)
+  end
 
   @doc "Everyone on a workflow, one presence a user, with the time of the user's first session; the earliest first."
   @spec list_presences_for(workflow_or_id) :: [t]
   def list_presences_for(workflow_or_id) do
-    workflow_id = id_of(workflow_or_id)
-
     presences =
-      case Api.presences(workflow_id) do
-        {:ok, listed} ->
-          for %{"user" => user, "joined_at" => joined_at, "active_sessions" => active_sessions} <- listed do
-            new_user_presence(user(user), joined_at, active_sessions)
-          end
-
-        {:error, _reason} ->
-          warn_of_own_sessions(workflow_id)
-          workflow_id |> Memory.sessions() |> own_presences()
+      with {:ok, workflow_id} <- workflow_id(workflow_or_id),
+           {:error, _reason} <- listed(workflow_id) do
+        warn_of_own_sessions(workflow_id)
+        workflow_id |> Memory.sessions() |> own_presences()
+      else
+        {:ok, presences} -> presences
+        :refused -> []
       end
 
     Enum.sort_by(presences, & &1.joined_at)
@@ -147,15 +164,13 @@ defmodule Lightning.Workflows.Presence do
   @doc "Whether anybody is on a workflow, in whatever way: someone who may only look counts too."
   @spec has_any_presence?(workflow_or_id) :: boolean
   def has_any_presence?(workflow_or_id) do
-    workflow_id = id_of(workflow_or_id)
-
-    case Api.has_any_presence(workflow_id) do
-      {:ok, answer} ->
-        answer
-
-      {:error, _reason} ->
-        warn_of_own_sessions(workflow_id)
-        Memory.sessions(workflow_id) != []
+    with {:ok, workflow_id} <- workflow_id(workflow_or_id),
+         {:error, _reason} <- Api.has_any_presence(workflow_id) do
+      warn_of_own_sessions(workflow_id)
+      Memory.sessions(workflow_id) != []
+    else
+      {:ok, answer} -> answer
+      :refused -> false
     end
   end
 
@@ -174,52 +189,63 @@ defmodule Lightning.Workflows.Presence do
         }
   def build_presences_summary(presences, params) do
     %{current_user: current_user, current_user_presence: stand_in, view_only_users_ids: view_only} = params
+    {current_id, view_only} = {id_of(current_user), Enum.map(view_only, &id_of/1)}
     presences = Enum.sort_by(presences, & &1.joined_at)
-    current = Enum.find(presences, stand_in, &(&1.user.id == current_user.id))
-    prior = Enum.find(presences, current, &(&1.user.id not in view_only))
+    current = Enum.find(presences, stand_in, &(id_of(&1.user) == current_id))
+    prior = Enum.find(presences, current, &(id_of(&1.user) not in view_only))
 
     %{
       presences: presences,
       prior_user_presence: prior,
       current_user_presence: current,
-      has_presence_edit_priority: current.user.id == prior.user.id and current.active_sessions <= 1
+      has_presence_edit_priority: id_of(current.user) == id_of(prior.user) and current.active_sessions <= 1
     }
   end
 
   @doc false
-  # What may be known of a user outside Lightning.
-  def user(%{"id" => id} = json) do
-    %{id: id, first_name: json["first_name"], last_name: json["last_name"], email: json["email"]}
-  end
+  # What may be known of a user outside Lightning; `nil` where that is nobody.
+  def user(%{"id" => id} = json), do: user(id, json["first_name"], json["last_name"], json["email"])
 
-  def user(%{id: id} = user) do
-    names = Map.new([:first_name, :last_name, :email], &{&1, Map.get(user, &1)})
-    Map.put(names, :id, to_string(id))
+  def user(%{id: id} = user),
+    do: user(id, Map.get(user, :first_name), Map.get(user, :last_name), Map.get(user, :email))
+
+  def user(_nobody), do: nil
+
+  defp user(id, first_name, last_name, email) do
+    if id = id_of(id), do: %{id: id, first_name: text(first_name), last_name: text(last_name), email: text(email)}
   end
 
   @doc false
-  # What `Lightning.Workflows.Presence.Lease` and `Lightning.Workflows.Presence.Feed` run on. Whatever dies, `:revive`
-  # is the last to start again, and brings back what the memory has.
+  # What `Lightning.Workflows.Presence.Lease` and `Lightning.Workflows.Presence.Feed` run on. They are started again by
+  # the last of these alone: so one that can only fail never takes along a supervisor, and Lightning with it.
   @impl Supervisor
   def init(nil) do
-    Api.start!()
+    Settings.check!()
+    Api.start()
     Memory.start()
 
     children = [
       {Registry, keys: :unique, name: __MODULE__.Processes},
-      {DynamicSupervisor, name: __MODULE__.Leases, max_restarts: 1_000},
-      {DynamicSupervisor, name: __MODULE__.Feeds, max_restarts: 1_000},
-      %{id: :revive, start: {__MODULE__, :revive, []}}
+      Probe,
+      {DynamicSupervisor, name: __MODULE__.Leases},
+      {DynamicSupervisor, name: __MODULE__.Feeds},
+      Revival
     ]
 
     Supervisor.init(children, strategy: :rest_for_one)
   end
 
-  @doc false
-  def revive do
-    Enum.each(Memory.sessions(), &Lease.start/1)
-    Enum.each(Memory.subscribed_workflows(), &Feed.start/1)
-    :ignore
+  # As presenced has it.
+  defp listed(workflow_id) do
+    with {:ok, listed} <- Api.presences(workflow_id) do
+      presences =
+        for %{"user" => user, "joined_at" => joined_at, "active_sessions" => active_sessions} <- listed,
+            user = user(user) do
+          new_user_presence(user, joined_at, active_sessions)
+        end
+
+      {:ok, presences}
+    end
   end
 
   defp own_presences(sessions) do
@@ -233,8 +259,174 @@ defmodule Lightning.Workflows.Presence do
     Logger.warning("presenced cannot say who is on workflow #{workflow_id}: answered from this node's own sessions")
   end
 
+  defp workflow_id(workflow_or_id) do
+    if id = id_of(workflow_or_id), do: {:ok, id}, else: refused("a workflow")
+  end
+
+  defp known_user(user), do: if(user = user(user), do: {:ok, user}, else: refused("a user"))
+
+  defp refused(what) do
+    Logger.warning("#{what} whose id is neither text nor a whole number is passed over")
+    :refused
+  end
+
+  # As text; `nil` for what is no id.
   defp id_of(%{id: id}), do: id_of(id)
-  defp id_of(id) when is_binary(id), do: id
+  defp id_of(id) when is_integer(id), do: Integer.to_string(id)
+  defp id_of(""), do: nil
+  defp id_of(id), do: text(id)
+
+  defp text(value), do: if(is_binary(value) and String.valid?(value), do: value)
+end
+
+defmodule Lightning.Workflows.Presence.Settings do
+  @moduledoc false
+  # What is configured. It is read whenever it is needed: so neither address nor token is in the state of a process,
+  # which a crash would log.
+
+  alias Lightning.Workflows.Presence
+
+  @timeout_ms {2_000, 1..60_000}
+  # What presenced takes.
+  @lease_seconds {30, 1..3_600}
+
+  # Raises where a setting cannot be used, without its value, which may be secret.
+  def check! do
+    check!(url() != nil, "url: … or PRESENCED_URL must be set")
+    check!(url?(url()), "url must be http:// or https:// and a host, or unix: and a path")
+    check!(token() == nil or (is_binary(token()) and String.printable?(token())), "token must be text")
+    check!(ssl() == nil or Keyword.keyword?(ssl()), "ssl must be a list of options")
+
+    for {name, {_default, range}} <- [timeout: @timeout_ms, lease_seconds: @lease_seconds] do
+      check!(number(name, range) != :error, "#{name} must be a whole number from #{range.first} to #{range.last}")
+    end
+  end
+
+  def url, do: given(:url, "PRESENCED_URL")
+
+  def token, do: given(:token, "PRESENCED_TOKEN")
+
+  # Milliseconds.
+  def timeout, do: number_or_default(:timeout, @timeout_ms)
+
+  def lease_seconds, do: number_or_default(:lease_seconds, @lease_seconds)
+
+  # Options of a connection to an `https://` server.
+  def tls do
+    ssl() ||
+      [
+        verify: :verify_peer,
+        cacerts: :public_key.cacerts_get(),
+        customize_hostname_check: [match_fun: :public_key.pkix_verify_hostname_match_fun(:https)]
+      ]
+  end
+
+  defp check!(true, _rule), do: :ok
+  defp check!(false, rule), do: raise(ArgumentError, "config :lightning, Lightning.Workflows.Presence, #{rule}")
+
+  defp url?("unix:" <> path), do: path != ""
+
+  defp url?("http" <> _rest = url) do
+    match?(%URI{scheme: scheme, host: <<_, _::binary>>} when scheme in ["http", "https"], URI.parse(url))
+  end
+
+  defp url?(_other), do: false
+
+  defp ssl, do: config()[:ssl]
+
+  # What cannot be used was set since the start, and counts as unset.
+  defp number_or_default(name, {default, range}) do
+    number = number(name, range)
+    if is_integer(number), do: number, else: default
+  end
+
+  # `nil` where there is none, `:error` for what is none.
+  defp number(name, range) do
+    with value when is_binary(value) <- given(name), {number, ""} <- Integer.parse(value) do
+      within(number, range)
+    else
+      value when is_integer(value) -> within(value, range)
+      nil -> nil
+      _other -> :error
+    end
+  end
+
+  defp within(number, range), do: if(number in range, do: number, else: :error)
+
+  defp given(name, variable \\ nil) do
+    Enum.find([config()[name], variable && System.get_env(variable)], &(&1 not in [nil, ""]))
+  end
+
+  defp config, do: Application.get_env(:lightning, Presence, [])
+end
+
+defmodule Lightning.Workflows.Presence.Revival do
+  @moduledoc false
+  # Starts what the memory has and no process keeps, at once when it starts, as it does after whatever died, and then
+  # again and again. The pause is what a lease or a feed that can only fail costs.
+
+  use GenServer
+
+  alias Lightning.Workflows.Presence.{Feed, Lease, Memory}
+
+  @pause_ms 1_000
+
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil)
+
+  @impl GenServer
+  def init(nil) do
+    revive()
+    {:ok, nil}
+  end
+
+  @impl GenServer
+  def handle_info(:revive, nil) do
+    revive()
+    {:noreply, nil}
+  end
+
+  defp revive do
+    for session <- Memory.sessions(), not Lease.running?(session), do: Lease.start(session)
+    for workflow_id <- Memory.subscribed_workflows(), not Feed.running?(workflow_id), do: Feed.start(workflow_id)
+    Process.send_after(self(), :revive, @pause_ms)
+  end
+end
+
+defmodule Lightning.Workflows.Presence.Probe do
+  @moduledoc false
+  # Asks a presenced that could not be used, one question at a time, until it answers. Meanwhile nobody else asks.
+
+  use GenServer
+
+  alias Lightning.Workflows.Presence.{Api, Memory}
+
+  @first_ms 1_000
+  @last_ms 10_000
+
+  def start_link(_options), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  # For when presenced could not be used.
+  def wake, do: GenServer.cast(__MODULE__, :wake)
+
+  @impl GenServer
+  def init(nil) do
+    state = %{pause: @first_ms, timer: nil}
+    {:ok, if(Memory.unreachable?(), do: probe_in(@first_ms, state), else: state)}
+  end
+
+  @impl GenServer
+  def handle_cast(:wake, state), do: {:noreply, probe_in(@first_ms, state)}
+
+  @impl GenServer
+  def handle_info(:probe, state) do
+    if Memory.unreachable?(), do: Api.probe()
+    {:noreply, if(Memory.unreachable?(), do: probe_in(min(2 * state.pause, @last_ms), state), else: state)}
+  end
+
+  defp probe_in(pause, state) do
+    if state.timer, do: Process.cancel_timer(state.timer)
+    %{state | pause: pause, timer: Process.send_after(self(), :probe, pause)}
+  end
 end
 
 defmodule Lightning.Workflows.Presence.Memory do
@@ -276,6 +468,8 @@ defmodule Lightning.Workflows.Presence.Memory do
 
   def subscribed_workflows, do: Enum.uniq(values({{:subscription, :"$1", :_}}))
 
+  def unreachable?, do: :ets.member(@table, :unreachable)
+
   # True where that is news.
   def note_unreachable, do: :ets.insert_new(@table, {:unreachable})
 
@@ -289,25 +483,25 @@ end
 
 defmodule Lightning.Workflows.Presence.Lease do
   @moduledoc false
-  # One session at presenced, from its first `PUT` to its `DELETE`. A process that is killed is started again with the
-  # same session, and so nobody sees it leave.
+  # One session at presenced, from its first `PUT` to its `DELETE`, which is tried until presenced would have ended the
+  # session of itself. A process that is killed is started again with the same session, and so nobody sees it leave.
 
-  use GenServer, restart: :transient
+  use GenServer, restart: :temporary
 
-  alias Lightning.Workflows.Presence.{Api, Leases, Memory, Processes}
+  alias Lightning.Workflows.Presence.{Api, Leases, Memory, Processes, Settings}
 
   # Returns once presenced has been told, or could not be.
   def take(workflow_id, user, pid), do: workflow_id |> Memory.session(user, pid) |> hold()
 
   # Returns once presenced has been told, or could not be.
   def give_back(workflow_id, user, pid) do
-    if session = Memory.take_session(workflow_id, user, pid), do: GenServer.stop(name(session), :normal, :infinity)
+    if session = Memory.take_session(workflow_id, user, pid), do: end_of(session)
     :ok
-  catch
-    :exit, _it_has_ended -> :ok
   end
 
   def start(session), do: DynamicSupervisor.start_child(Leases, {__MODULE__, session})
+
+  def running?(session), do: GenServer.whereis(name(session)) != nil
 
   # For when presenced may have been started again.
   def renew_all(workflow_id) do
@@ -334,6 +528,14 @@ defmodule Lightning.Workflows.Presence.Lease do
     :exit, _reason -> false
   end
 
+  defp end_of(session) do
+    GenServer.call(name(session), :leave, :infinity)
+  catch
+    :exit, {:normal, _call} -> :ok
+    # Nobody keeps it just now, and nobody will.
+    :exit, _reason -> Api.delete_session(session)
+  end
+
   def start_link(session), do: GenServer.start_link(__MODULE__, session, name: name(session))
 
   @impl GenServer
@@ -342,7 +544,7 @@ defmodule Lightning.Workflows.Presence.Lease do
 
     if Memory.has_session?(session) do
       Process.monitor(session.pid)
-      {:ok, %{session: session, put: false, failures: 0, timer: nil}, {:continue, :tell}}
+      {:ok, %{session: session, put: false, over_at: nil, failures: 0, timer: nil}, {:continue, :tell}}
     else
       :ignore
     end
@@ -353,36 +555,52 @@ defmodule Lightning.Workflows.Presence.Lease do
 
   @impl GenServer
   def handle_call(:told, _from, state), do: {:reply, true, state}
+  # The caller sees it end, or else is told not to wait.
+  def handle_call(:leave, _from, state), do: with({:noreply, state} <- leave(state), do: {:reply, :ok, state})
 
   @impl GenServer
-  def handle_info(:tell, state), do: {:noreply, tell(state)}
-  def handle_info({:DOWN, _monitor, :process, _pid, _reason}, state), do: {:stop, :normal, state}
+  def handle_info(:tell, %{over_at: nil} = state), do: {:noreply, tell(state)}
+  def handle_info(:tell, state), do: leave(state)
+
+  def handle_info({:DOWN, _monitor, :process, _pid, _reason}, state) do
+    Memory.forget_session(state.session)
+    leave(state)
+  end
+
   # The registry's: it has lost the name.
   def handle_info({:EXIT, _registry, _reason}, state), do: {:stop, :nameless, state}
 
   # Where it fails it is started again, and presenced need not know.
   @impl GenServer
-  def terminate(:normal, %{session: session}) do
-    Memory.forget_session(session)
-    Api.delete_session(session)
-  end
-
   def terminate(:shutdown, %{session: session}), do: Api.delete_session(session)
-  def terminate(_failure, _state), do: :ok
+  def terminate(_reason, _state), do: :ok
 
   defp tell(state) do
     told = if state.put, do: Api.renew_session(state.session), else: Api.put_session(state.session)
 
     case told do
-      {:ok, _answer} ->
-        tell_in(third(), %{state | put: true, failures: 0})
-
-      {:error, 404} when state.put ->
-        tell(%{state | put: false})
-
-      {:error, _reason} ->
-        tell_in(min(Api.patience(state.failures), third()), %{state | failures: state.failures + 1})
+      {:ok, _answer} -> tell_in(third(), %{state | put: true, failures: 0})
+      {:error, 404} when state.put -> tell(%{state | put: false})
+      {:error, _reason} -> tell_again(state)
     end
+  end
+
+  defp leave(%{over_at: nil} = state) do
+    leave(%{state | over_at: now() + Settings.lease_seconds() * 1000, failures: 0})
+  end
+
+  defp leave(state) do
+    case Api.delete_session(state.session) do
+      {:error, reason} when reason != 404 ->
+        if now() < state.over_at, do: {:noreply, tell_again(state)}, else: {:stop, :normal, state}
+
+      _it_is_over ->
+        {:stop, :normal, state}
+    end
+  end
+
+  defp tell_again(state) do
+    tell_in(min(Api.patience(state.failures), third()), %{state | failures: state.failures + 1})
   end
 
   defp tell_in(milliseconds, state) do
@@ -390,7 +608,9 @@ defmodule Lightning.Workflows.Presence.Lease do
     %{state | timer: Process.send_after(self(), :tell, milliseconds)}
   end
 
-  defp third, do: div(Api.lease_seconds() * 1000, 3)
+  defp third, do: div(Settings.lease_seconds() * 1000, 3)
+
+  defp now, do: System.monotonic_time(:millisecond)
 
   # Of the supervisor too: who outlives one that is killed, for a moment, is in nobody's way.
   defp name(session), do: {:via, Registry, {Processes, {Process.whereis(Leases), session.id}}}
@@ -403,7 +623,7 @@ defmodule Lightning.Workflows.Presence.Feed do
   #
   # What it knows is `%{{key, phx_ref} => meta}`.
 
-  use GenServer, restart: :transient
+  use GenServer, restart: :temporary
 
   alias Lightning.Workflows.Presence
   alias Lightning.Workflows.Presence.{Api, Feeds, Json, Lease, Memory, Processes, Reader}
@@ -419,6 +639,8 @@ defmodule Lightning.Workflows.Presence.Feed do
   end
 
   def start(workflow_id), do: DynamicSupervisor.start_child(Feeds, {__MODULE__, workflow_id})
+
+  def running?(workflow_id), do: GenServer.whereis(name(workflow_id)) != nil
 
   # A feed that has just lost its last subscriber ends, and another takes its place. Where their supervisor is away,
   # the memory brings the subscription back.
@@ -587,19 +809,16 @@ end
 
 defmodule Lightning.Workflows.Presence.Api do
   @moduledoc false
-  # The requests to presenced. The address and the token are read for each: so neither is in the state of a process,
-  # which a crash would log.
+  # The requests to presenced. None raises. While presenced cannot be used only the probe is made.
 
   require Logger
 
-  alias Lightning.Workflows.Presence
-  alias Lightning.Workflows.Presence.{Json, Memory}
+  alias Lightning.Workflows.Presence.{Json, Memory, Probe, Settings}
 
   # Apart from others', whose options and connections are their own.
   @profile :lightning_workflows_presence
 
-  # Raises where it is not known how presenced is reached.
-  def start! do
+  def start do
     {:ok, _started} = Application.ensure_all_started(:inets)
     {:ok, _started} = Application.ensure_all_started(:ssl)
 
@@ -607,29 +826,28 @@ defmodule Lightning.Workflows.Presence.Api do
     :inets.stop(:httpc, @profile)
     {:ok, _pid} = :inets.start(:httpc, profile: @profile)
 
-    case url() do
-      "unix:" <> path -> :httpc.set_options([ipfamily: :local, unix_socket: String.to_charlist(path)], @profile)
-      "https:" <> _rest -> tls()
-      "http:" <> _rest -> :ok
+    with "unix:" <> path <- Settings.url() do
+      :httpc.set_options([ipfamily: :local, unix_socket: String.to_charlist(path)], @profile)
     end
   end
 
-  def presences(workflow_id), do: read([workflow_id, "presences"], "presences")
+  def presences(workflow_id), do: read([workflow_id, "presences"], "presences", &is_list/1)
 
-  def has_any_presence(workflow_id), do: read([workflow_id, "counts"], "has_any_presence")
+  def has_any_presence(workflow_id), do: read([workflow_id, "counts"], "has_any_presence", &is_boolean/1)
+
+  # Of no workflow: the answer alone counts, as a success or as a failure.
+  def probe, do: attempt(:get, ["-", "counts"], nil)
 
   def put_session(session) do
-    lease = %{user: session.user, joined_at: session.joined_at, lease_seconds: lease_seconds()}
+    lease = %{user: session.user, joined_at: session.joined_at, lease_seconds: Settings.lease_seconds()}
     request(:put, [session.workflow_id, "sessions", session.id], lease)
   end
 
   def renew_session(session) do
-    request(:patch, [session.workflow_id, "sessions", session.id], %{lease_seconds: lease_seconds()})
+    request(:patch, [session.workflow_id, "sessions", session.id], %{lease_seconds: Settings.lease_seconds()})
   end
 
   def delete_session(session), do: request(:delete, [session.workflow_id, "sessions", session.id])
-
-  def lease_seconds, do: config()[:lease_seconds] || 30
 
   # Milliseconds to wait after so many failures: 250 at first, at most 10 s; not the same for everyone.
   def patience(failures), do: round(min(250 * 2 ** min(failures, 6), 10_000) * (0.75 + :rand.uniform() / 4))
@@ -637,12 +855,13 @@ defmodule Lightning.Workflows.Presence.Api do
   def note_failure({:shutdown, reason}), do: note_failure(reason)
 
   # What is wrong with one request alone says nothing about others.
-  def note_failure(status) when status in [409, 413, 422, 429] do
+  def note_failure(status) when status in [400, 409, 413, 422, 429] do
     Logger.warning("presenced refuses a request with status #{status}")
   end
 
   def note_failure(reason) do
     if Memory.note_unreachable() do
+      Probe.wake()
       Logger.warning("presenced cannot be used, and is asked again: #{inspect(reason)}")
     end
   end
@@ -652,30 +871,47 @@ defmodule Lightning.Workflows.Presence.Api do
   end
 
   # A field of what is answered.
-  defp read(path, field) do
-    case request(:get, path) do
-      {:ok, %{^field => value}} -> {:ok, value}
-      {:ok, _other} -> failure(:not_the_api)
-      {:error, reason} -> {:error, reason}
+  defp read(path, field, is_right) do
+    with {:ok, answer} <- request(:get, path) do
+      case answer do
+        %{^field => value} -> if is_right.(value), do: {:ok, value}, else: failure(:not_the_api)
+        _other -> failure(:not_the_api)
+      end
     end
   end
 
   # `{:ok, answer}`, or `{:error, reason}`, where a status code is one.
   defp request(method, path, body \\ nil) do
+    if Memory.unreachable?(), do: {:error, :unreachable}, else: attempt(method, path, body)
+  end
+
+  defp attempt(method, path, body) do
     target = path |> target() |> String.to_charlist()
     headers = for {name, value} <- headers(), do: {String.to_charlist(name), String.to_charlist(value)}
     request = if body, do: {target, headers, ~c"application/json", Json.encode(body)}, else: {target, headers}
-    options = [timeout: timeout(), connect_timeout: timeout(), autoredirect: false]
-    options = if String.starts_with?(url(), "https:"), do: [{:ssl, tls()} | options], else: options
+    timeout = Settings.timeout()
+    options = [timeout: timeout, connect_timeout: timeout, autoredirect: false]
+    options = if String.starts_with?(Settings.url(), "https:"), do: [{:ssl, Settings.tls()} | options], else: options
 
     case :httpc.request(method, request, options, [body_format: :binary], @profile) do
       {:ok, {{_version, 204, _reason}, _headers, _nothing}} -> success(nil)
       {:ok, {{_version, status, _reason}, _headers, answer}} when status in [200, 201] -> answer(Json.decode(answer))
-      # Only that a session is not there any more, which its lease mends.
-      {:ok, {{_version, 404, _reason}, _headers, _problem}} when method == :patch -> {:error, 404}
+      # Only that a session is not there any more, which its lease mends or wants.
+      {:ok, {{_version, 404, _reason}, _headers, _problem}} when method in [:patch, :delete] -> {:error, 404}
       {:ok, {{_version, status, _reason}, _headers, _problem}} -> failure(status)
       {:error, reason} -> failure(reason)
     end
+  catch
+    kind, thrown -> not_made(kind, thrown)
+  end
+
+  # What is wrong is here, and says nothing about presenced. What was thrown may hold the token.
+  defp not_made(kind, thrown) do
+    Logger.warning(
+      "a request to presenced cannot be made: #{inspect(if is_exception(thrown), do: thrown.__struct__, else: kind)}"
+    )
+
+    {:error, :not_made}
   end
 
   defp answer({:ok, answer}), do: success(answer)
@@ -693,36 +929,16 @@ defmodule Lightning.Workflows.Presence.Api do
 
   # Of what lies below `/workflows`.
   def target(path) do
-    base = with "unix:" <> _path <- url(), do: "http://localhost"
+    base = with "unix:" <> _path <- Settings.url(), do: "http://localhost"
     path = Enum.map_join(path, "/", &URI.encode(&1, fn char -> URI.char_unreserved?(char) end))
     "#{String.trim_trailing(base, "/")}/api/v1/workflows/#{path}"
   end
 
   # A connection for each request: where httpc keeps one it lets requests wait behind each other.
   def headers do
-    token = setting(:token, "PRESENCED_TOKEN")
+    token = Settings.token()
     if token, do: [{"connection", "close"}, {"authorization", "Bearer " <> token}], else: [{"connection", "close"}]
   end
-
-  def tls do
-    config()[:ssl] ||
-      [
-        verify: :verify_peer,
-        cacerts: :public_key.cacerts_get(),
-        customize_hostname_check: [match_fun: :public_key.pkix_verify_hostname_match_fun(:https)]
-      ]
-  end
-
-  def url do
-    setting(:url, "PRESENCED_URL") ||
-      raise ArgumentError, "config :lightning, Lightning.Workflows.Presence, url: … or PRESENCED_URL must be set"
-  end
-
-  def timeout, do: config()[:timeout] || 2_000
-
-  defp setting(key, variable), do: Enum.find([config()[key], System.get_env(variable)], &(&1 not in [nil, ""]))
-
-  defp config, do: Application.get_env(:lightning, Presence, [])
 end
 
 defmodule Lightning.Workflows.Presence.Reader do
@@ -731,14 +947,22 @@ defmodule Lightning.Workflows.Presence.Reader do
   # `{:read, reader, chunk}`, and ends with `{:shutdown, reason}`. Without httpc, which may keep what comes along with
   # the headers to itself until there is more.
 
-  alias Lightning.Workflows.Presence.Api
+  alias Lightning.Workflows.Presence.{Api, Settings}
 
   # presenced writes something every 15 s.
   @silence_ms 45_000
 
   def start_link(workflow_id) do
     feed = self()
-    spawn_link(fn -> workflow_id |> open() |> read(feed) end)
+
+    spawn_link(fn ->
+      try do
+        workflow_id |> open() |> read(feed)
+      rescue
+        # It may hold the token.
+        error -> exit({:shutdown, error.__struct__})
+      end
+    end)
   end
 
   def stop(nil), do: :ok
@@ -756,7 +980,7 @@ defmodule Lightning.Workflows.Presence.Reader do
 
   defp open(workflow_id) do
     target = URI.parse(Api.target([workflow_id, "events"]))
-    connection = connect(Api.url(), target)
+    connection = connect(Settings.url(), target)
     headers = [{"host", target.authority}, {"accept", "text/event-stream"} | Api.headers()]
     head = for {name, value} <- headers, do: [name, ": ", value, "\r\n"]
     write(connection, ["GET ", target.path, " HTTP/1.1\r\n", head, "\r\n"])
@@ -769,12 +993,12 @@ defmodule Lightning.Workflows.Presence.Reader do
   end
 
   defp connect("unix:" <> path, _target), do: connect(:gen_tcp, {:local, path}, 0, [])
-  defp connect("https:" <> _, target), do: connect(:ssl, String.to_charlist(target.host), target.port, Api.tls())
+  defp connect("https:" <> _, target), do: connect(:ssl, String.to_charlist(target.host), target.port, Settings.tls())
   defp connect(_http, target), do: connect(:gen_tcp, String.to_charlist(target.host), target.port, [])
 
   defp connect(transport, address, port, options) do
     options = [:binary, active: false] ++ options
-    {transport, or_end(transport.connect(address, port, options, Api.timeout()))}
+    {transport, or_end(transport.connect(address, port, options, Settings.timeout()))}
   end
 
   # Whether the body that follows the headers comes in chunks.

@@ -82,6 +82,62 @@ defmodule PresenceTest.OutagesTest do
     refute {:joined, "2"} in heard()
   end
 
+  # Only its `DELETE` can end the session, and only a probe can find out that nothing hangs any more.
+  @tag settings: [lease_seconds: 300, timeout: 1_000]
+  test "a presenced that hangs keeps the first waiting, and later hears of who has left", %{server: server} do
+    Presence.track_user_presence(user("1"), "w", self())
+    Presence.track_user_presence(user("2"), "w", idle())
+    for id <- ["1", "2"], do: joined(id)
+    Server.pause(server)
+    until(fn -> match?([_, _], Presence.list_presences_for("w")) and Presence.Memory.unreachable?() end)
+
+    {microseconds, _answers} =
+      :timer.tc(fn ->
+        for _time <- 1..10 do
+          assert Presence.has_any_presence?("w")
+          assert Presence.track_user_presence(user("3"), "w", self()) == :ok
+          assert [_, _, %{user: %{id: "3"}}] = Presence.list_presences_for("w")
+          assert Presence.untrack_user_presence(user("3"), "w", self()) == :ok
+        end
+
+        assert Presence.untrack_user_presence(user("1"), "w", self()) == :ok
+      end)
+
+    # Of 41 calls.
+    assert microseconds < 1_000_000
+    Server.resume(server)
+    left("1")
+    until(fn -> not Presence.Memory.unreachable?() end)
+    assert [%{user: %{id: "2"}}] = Presence.list_presences_for("w")
+  end
+
+  test "a presenced that is away is asked by nobody but a probe", %{server: server} do
+    Server.kill(server)
+    refute Presence.has_any_presence?("w")
+    "127.0.0.1:" <> port = server.api
+    {:ok, socket} = :gen_tcp.listen(String.to_integer(port), ip: {127, 0, 0, 1}, active: false, reuseaddr: true)
+    for _time <- 1..10, do: refute(Presence.has_any_presence?("w"))
+    {:ok, asked} = :gen_tcp.accept(socket, 10_000)
+    assert {:ok, ~c"GET /api/v1/workflows/-/counts" ++ _rest} = :gen_tcp.recv(asked, 0, 10_000)
+    # Until it is answered there is no second.
+    assert :gen_tcp.accept(socket, 0) == {:error, :timeout}
+    :gen_tcp.close(socket)
+    :gen_tcp.close(asked)
+
+    Server.start(server.api)
+    until(fn -> not Presence.Memory.unreachable?() end)
+  end
+
+  test "what presenced refuses says nothing about other requests", %{server: server} do
+    for status <- [400, 409, 413, 422, 429], do: Presence.Api.note_failure(status)
+    # Longer than presenced takes.
+    log = capture_log(fn -> Presence.track_user_presence(user(String.duplicate("i", 256)), "w", self()) end)
+    assert log =~ "presenced refuses a request with status 422"
+    refute log =~ "cannot be used"
+    Presence.track_user_presence(user("2"), "w", self())
+    assert {200, %{"sessions" => 1}} = Server.request(server, :get, "w/counts")
+  end
+
   @tag :alone
   test "a presenced that does not answer keeps nobody waiting for long" do
     {:ok, socket} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})

@@ -67,6 +67,15 @@ defmodule PresenceTest.Case do
     meta
   end
 
+  @doc "Asks again and again until the answer is yes."
+  def until(asked, tries \\ 400) do
+    cond do
+      asked.() -> :ok
+      tries == 0 -> flunk("it did not come to be")
+      true -> Process.sleep(25) && until(asked, tries - 1)
+    end
+  end
+
   @doc "What has been heard and not asked for yet, as `{:joined, user_id}` and `{:left, user_id}`."
   def heard do
     receive do

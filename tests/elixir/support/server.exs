@@ -7,11 +7,11 @@ defmodule PresenceTest.Server do
 
   @token "a-token-that-only-tests-may-know-40-byte"
 
-  # A line, or the end, of its input kills the server; the server's own end is as good.
+  # Each line of its input is a signal for the server, and its end kills it; the server's own end is as good.
   @tied_to_its_input """
   exec 3<&0
   "$0" "$@" 3<&- & server=$!
-  (read -r _ <&3; kill -KILL $server) & reader=$!
+  (while read -r signal <&3; do kill -$signal $server; done; kill -KILL $server) & reader=$!
   { wait $server; } 2>/dev/null; status=$?
   kill $reader 2>/dev/null
   exit $status
@@ -35,9 +35,15 @@ defmodule PresenceTest.Server do
 
   @doc "Kills the server, and returns once it is dead."
   def kill(%__MODULE__{process: process}) do
-    Port.command(process, "\n")
+    Port.command(process, "KILL\n")
     assert_receive {^process, {:exit_status, _status}}, 10_000
   end
+
+  @doc "Lets the server hang: connections are still taken for it, and nothing is answered."
+  def pause(%__MODULE__{process: process}), do: Port.command(process, "STOP\n")
+
+  @doc "Lets it go on."
+  def resume(%__MODULE__{process: process}), do: Port.command(process, "CONT\n")
 
   @doc "What the API's clients need."
   def token, do: @token
