@@ -36,17 +36,18 @@ pub(super) struct PeopleFlags {
     /// How long the database may take to answer, in milliseconds
     #[arg(long, value_name = "MS", env = "DATABASE_TIMEOUT", default_value = "15000")]
     database_timeout: String,
-    /// Connect to the database without TLS: `true` or `false`
+    /// Connect to the database without TLS: `true`, `yes`, `false` or `no`
     #[arg(long, value_name = "BOOL", env = "DISABLE_DB_SSL", default_value = "false")]
     disable_db_ssl: String,
-    /// Do not check the database's certificate: `true` or `false`
+    /// Do not check the database's certificate: `true`, `yes`, `false` or `no`
     #[arg(long, value_name = "BOOL", env = "DISABLE_DB_SSL_CERT_VERIFY", default_value = "false")]
     disable_db_ssl_cert_verify: String,
-    /// Lock out who has not confirmed the e-mail address within two days, as Lightning does where this is `true`
+    /// Lock out who has not confirmed the e-mail address within two days, as Lightning does where this is
+    /// `true` or `yes`; not with `false` or `no`
     #[arg(long, value_name = "BOOL", env = "REQUIRE_EMAIL_VERIFICATION", default_value = "false")]
     require_email_verification: String,
-    /// Take signed tokens of a user's id although Lightning's database is of a version that makes none: `true` or
-    /// `false`
+    /// Take signed tokens of a user's id although Lightning's database is of a version that makes none: `true`,
+    /// `yes`, `false` or `no`
     #[arg(long, value_name = "BOOL", env = "SIGNED_TOKENS", default_value = "false")]
     signed_tokens: String,
 }
@@ -131,11 +132,11 @@ fn database_values(
 ) -> Result<Option<DatabaseValues>, clap::Error> {
     let pool_size = values.read::<usize>("database_pool_size", &flags.database_pool_size)?;
     let timeout = values.read::<u32>("database_timeout", &flags.database_timeout)?;
-    let without_tls = values.read::<bool>("disable_db_ssl", &flags.disable_db_ssl)?;
-    let unchecked = values.read::<bool>("disable_db_ssl_cert_verify", &flags.disable_db_ssl_cert_verify)?;
+    let without_tls = values.boolean("disable_db_ssl", &flags.disable_db_ssl)?;
+    let unchecked = values.boolean("disable_db_ssl_cert_verify", &flags.disable_db_ssl_cert_verify)?;
     let email_verification =
-        values.read::<bool>("require_email_verification", &flags.require_email_verification)?;
-    let signed_tokens = values.read::<bool>("signed_tokens", &flags.signed_tokens)?;
+        values.boolean("require_email_verification", &flags.require_email_verification)?;
+    let signed_tokens = values.boolean("signed_tokens", &flags.signed_tokens)?;
 
     values.require(
         "database_pool_size",

@@ -37,6 +37,14 @@ impl<'a> Values<'a> {
         self.read_with(id, text, T::from_str)
     }
 
+    /// Yes or no, in the words that Lightning's environment takes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn boolean(&mut self, id: &str, text: &str) -> Result<Option<bool>, clap::Error> {
+        self.read_with(id, text, boolean)
+    }
+
     /// A number of seconds.
     ///
     /// # Errors
@@ -91,6 +99,15 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Rules: `Lightning.Config.Utils.ensure_boolean/1`, which takes these words in letters of either case.
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" => Ok(true),
+        "false" | "no" => Ok(false),
+        _ => Err("expected 'true', 'yes', 'false' or 'no'"),
+    }
+}
+
 /// An empty variable is as good as none: it is how a compose file says so.
 fn default_value(id: &str) -> String {
     let command = Flags::command();
@@ -105,4 +122,23 @@ fn flag(id: &str) -> String {
 
 fn variable(id: &str) -> String {
     id.to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_and_no_are_said_in_the_words_of_lightning() {
+        for (word, meant) in [("true", true), ("yes", true), ("false", false), ("no", false)] {
+            let (upper, mut mixed) = (word.to_ascii_uppercase(), word.to_owned());
+            mixed[..1].make_ascii_uppercase();
+            for text in [word, &upper, &mixed] {
+                assert_eq!(boolean(text), Ok(meant), "{text}");
+            }
+        }
+        for text in ["", "1", "0", "on", "off", "y", "n", " true", "ye\u{17f}"] {
+            assert!(boolean(text).is_err(), "{text:?}");
+        }
+    }
 }

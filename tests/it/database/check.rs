@@ -94,8 +94,8 @@ async fn a_configuration_that_cannot_work_ends_with_78_whatever_is_to_be_done() 
             "PEOPLE: cannot be given together with DATABASE_URL",
         ),
         (
-            &[("DATABASE_URL", &url), ("SECRET_KEY_BASE", SECRET), ("DISABLE_DB_SSL", "yes")],
-            "DISABLE_DB_SSL: 'yes': ",
+            &[("DATABASE_URL", &url), ("SECRET_KEY_BASE", SECRET), ("DISABLE_DB_SSL", "on")],
+            "DISABLE_DB_SSL: 'on': expected 'true', 'yes', 'false' or 'no'",
         ),
     ];
     for (variables, line) in table {
