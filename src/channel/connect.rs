@@ -1,10 +1,11 @@
 //! Who connects: the application turns parameters and headers into an identity, or refuses.
 
+use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::node::Peer;
 use super::params::Params;
@@ -57,8 +58,8 @@ pub struct Connected<I> {
     pub socket_id: Option<String>,
 }
 
-/// What is known of a connection before it is let in.
-#[derive(Clone, Debug)]
+/// What is known of a connection before it is let in. Tokens and cookies are among it: only names print, and the address.
+#[derive(Clone)]
 pub struct ConnectInfo {
     /// The parameters of the query, `vsn` among them.
     pub params: Params,
@@ -71,6 +72,16 @@ pub struct ConnectInfo {
     pub peer: Option<IpAddr>,
     /// How the client talks.
     pub transport: Transport,
+}
+
+impl fmt::Debug for ConnectInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut info = f.debug_struct("ConnectInfo");
+        info.field("params", &self.params);
+        info.field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>());
+        info.field("has_auth_token", &self.auth_token.is_some());
+        info.field("peer", &self.peer).field("transport", &self.transport).finish()
+    }
 }
 
 /// How a client talks.
@@ -101,5 +112,30 @@ impl Refusal {
     /// The status of the answer.
     pub fn status(self) -> StatusCode {
         self.status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::COOKIE;
+
+    use super::*;
+
+    #[test]
+    fn what_a_client_brings_prints_by_its_name_alone() {
+        let params = "vsn=2.0.0&token=s3cr3t&nested[key]=s3cr3t&list[]=s3cr3t";
+        let info = ConnectInfo {
+            params: Params::decode(params).expect("a query"),
+            headers: HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("session=s3cr3t"))]),
+            auth_token: Some("s3cr3t".to_owned()),
+            peer: None,
+            transport: Transport::WebSocket,
+        };
+        let printed = format!("{info:?} {info:#?}");
+        assert!(!printed.contains("s3cr3t"), "{printed}");
+        for name in ["vsn", "token", "nested", "list", "cookie", "has_auth_token: true", "WebSocket"] {
+            assert!(printed.contains(name), "{name} is not in {printed}");
+        }
     }
 }

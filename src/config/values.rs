@@ -99,7 +99,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Rules: `Lightning.Config.Utils.ensure_boolean/1`, which takes these words in letters of either case.
+/// Rules: `Lightning.Config.Utils.ensure_boolean/1`, which takes these words; in capitals they mean the same here.
 fn boolean(text: &str) -> Result<bool, &'static str> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" => Ok(true),

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, header};
 
 /// What a client's offer of subprotocols comes to.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Subprotocol {
     /// The token it brought.
     pub(super) auth_token: Option<String>,
@@ -80,7 +80,7 @@ mod tests {
                 headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offer.parse().expect("a header value"));
             }
             let expected = expected.map(|(auth_token, answer)| Subprotocol { auth_token, answer });
-            assert_eq!(Subprotocol::negotiate(&headers), expected, "{offer:?}");
+            assert!(Subprotocol::negotiate(&headers) == expected, "{offer:?}");
         }
     }
 }

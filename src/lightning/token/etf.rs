@@ -29,7 +29,8 @@ pub(super) fn unwrap(external: Vec<u8>) -> Option<Bytes> {
 }
 
 /// A term, or the head of a term whose elements follow it.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Item {
     Integer(i64),
     /// An integer of more than 64 bits.
