@@ -155,10 +155,9 @@ impl Invocation {
 
 /// The keys that `presenced token` works with.
 fn token_keys() -> Result<Keys, BadConfig> {
-    let keys = user_keys().and_then(|keys| {
-        keys.ok_or_else(|| format!("{SECRET_KEY_BASE}: must be set to make or read tokens"))
-    });
-    keys.map_err(|line| BadConfig(vec![line]))
+    user_keys().map_err(BadConfig)?.ok_or_else(|| {
+        BadConfig(vec![format!("{SECRET_KEY_BASE}: must be set to make or read tokens")])
+    })
 }
 
 impl Config {

@@ -72,10 +72,10 @@ pub(super) fn people(
 ) -> Result<Option<PeopleSource>, clap::Error> {
     let database = database_values(&flags, values)?;
     let file = flags.people.filter(|path| !path.is_empty());
-    let keys = noted(user_keys(), values);
+    let keys = user_keys().map_err(|lines| lines.into_iter().for_each(|line| values.note_line(line))).ok();
     let url = noted(secret(DATABASE_URL), values);
     // A secret that is of no use was given all the same.
-    let (has_keys, has_url) = (!matches!(keys, Some(None)), !matches!(url, Some(None)));
+    let (has_keys, has_url) = (secret(SECRET_KEY_BASE) != Ok(None), !matches!(url, Some(None)));
 
     let abroad = listen.into_iter().flatten().find(|address| !address.is_of_this_machine());
     if let Some(address) = abroad.filter(|_| !has_keys && !has_url) {

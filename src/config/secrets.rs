@@ -15,18 +15,35 @@ pub(super) fn secret(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// The keys of user tokens, where there is a secret for them.
-pub(super) fn user_keys() -> Result<Option<Keys>, String> {
-    let current = secret(SECRET_KEY_BASE)?;
-    let previous = secret(SECRET_KEY_BASE_PREVIOUS)?.unwrap_or_default();
-    let keys = current.map(|current| keys(&current, &previous)).transpose();
-    keys.map_err(|error| format!("{SECRET_KEY_BASE}: {error}"))
+/// The keys of user tokens, where there is a secret for them: the present secret makes them, the previous ones are still
+/// good to verify.
+///
+/// # Errors
+/// A line for each of the two variables that is of no use.
+pub(super) fn user_keys() -> Result<Option<Keys>, Vec<String>> {
+    let current = read(SECRET_KEY_BASE, SecretKeyBase::new);
+    let previous = read(SECRET_KEY_BASE_PREVIOUS, |text| {
+        text.split_whitespace().map(SecretKeyBase::new).collect::<Result<Vec<_>, _>>()
+    });
+    match (current, previous) {
+        (Ok(Some(current)), Ok(previous)) => {
+            Ok(Some(Keys::new(&current, &previous.unwrap_or_default(), Login::SALT)))
+        }
+        (Ok(None), Ok(Some(_))) => {
+            Err(vec![format!("{SECRET_KEY_BASE_PREVIOUS}: is of no use without {SECRET_KEY_BASE}")])
+        }
+        (Ok(None), Ok(None)) => Ok(None),
+        (current, previous) => Err(current.err().into_iter().chain(previous.err()).collect()),
+    }
 }
 
-/// The keys of user tokens: the present secret makes them, the previous ones are still good to verify.
-fn keys(current: &str, previous: &str) -> Result<Keys, SecretTooShort> {
-    let previous = previous.split_whitespace().map(SecretKeyBase::new);
-    Ok(Keys::new(&SecretKeyBase::new(current)?, &previous.collect::<Result<Vec<_>, _>>()?, Login::SALT))
+/// A secret of the environment, read; what is wrong with it, under its name.
+fn read<T>(
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, SecretTooShort>,
+) -> Result<Option<T>, String> {
+    let read = |text: &str| read(text).map_err(|error| format!("{name}: {error}"));
+    secret(name)?.as_deref().map(read).transpose()
 }
 
 /// Lightning's name for it.
