@@ -72,8 +72,8 @@ struct Flags {
     /// The host under which pages reach the server [default: the host that each request names]
     #[arg(long, value_name = "HOST", env = "URL_HOST")]
     url_host: Option<String>,
-    /// The proxies whose X-Forwarded-For is believed, as addresses and networks, separated by commas. With any of them
-    /// whoever speaks through a Unix socket is believed too; `unix` stands for that alone [default: none]
+    /// The proxies whose X-Forwarded-For is believed, as addresses and networks, separated by commas; among
+    /// them `unix` is whoever speaks through a Unix socket [default: none]
     #[arg(long, value_name = "PROXIES", env = "TRUSTED_PROXIES")]
     trusted_proxies: Option<String>,
     /// Where the HTTP API listens by itself: IP:PORT, or unix:/path [default: nowhere; with API_TOKEN it is then

@@ -15,8 +15,7 @@ use super::listener::Peer;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
-    /// Somebody is trusted: then the other end of a Unix socket is as well, which only a process of this machine can
-    /// be.
+    /// Whoever speaks through a Unix socket, which only a process of this machine can.
     unix: bool,
 }
 
@@ -26,8 +25,8 @@ pub struct TrustedProxies {
 pub struct BadProxy(String);
 
 impl TrustedProxies {
-    /// Reads a list of addresses and networks, separated by commas. Where it is not empty, whoever speaks through a
-    /// Unix socket is trusted too; `unix` alone trusts nobody else.
+    /// Reads a list of addresses and networks, separated by commas; among them `unix` is whoever speaks through a Unix
+    /// socket.
     ///
     /// # Errors
     /// [`BadProxy`] names the entry.
@@ -36,8 +35,11 @@ impl TrustedProxies {
         if text.is_empty() {
             return Ok(trusted);
         }
-        trusted.unix = true;
-        for entry in text.split(',').map(str::trim).filter(|entry| *entry != UNIX) {
+        for entry in text.split(',').map(str::trim) {
+            if entry == UNIX {
+                trusted.unix = true;
+                continue;
+            }
             let network = entry.parse().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
             trusted.networks.push(network.map_err(|_| BadProxy(entry.to_owned()))?);
         }
@@ -130,10 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_is_trusted_where_anybody_is() {
-        assert_eq!(client("", Peer::Unix, &["198.51.100.1"]), None);
+    fn a_unix_socket_is_trusted_by_its_own_word_alone() {
+        for trusted in ["", "10.0.0.1", "0.0.0.0/0,::/0"] {
+            assert_eq!(client(trusted, Peer::Unix, &["198.51.100.1"]), None, "{trusted:?}");
+        }
         assert_eq!(client("unix", Peer::Unix, &[]), None);
-        for trusted in ["unix", "10.0.0.1"] {
+        for trusted in ["unix", "10.0.0.1, unix", "unix,10.0.0.1"] {
             let seen = client(trusted, Peer::Unix, &["203.0.113.9, 198.51.100.1"]);
             assert_eq!(seen.as_deref(), Some("198.51.100.1"));
         }

@@ -36,9 +36,10 @@ async fn whom_a_trusted_proxy_speaks_for_is_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn through_a_unix_socket_a_proxy_is_trusted_where_any_is() {
+async fn through_a_unix_socket_a_proxy_is_trusted_where_the_list_says_so() {
     let socket = std::env::temp_dir().join(format!("presenced-{}-proxies.sock", std::process::id()));
-    for (trusted, expected) in [("", None), ("unix", Some("203.0.113.9")), ("10.0.0.1", Some("203.0.113.9"))]
+    let forwarded = Some("203.0.113.9");
+    for (trusted, expected) in [("", None), ("127.0.0.1", None), ("unix", forwarded), ("10.0.0.1,unix", forwarded)]
     {
         let (server, mut seen) = server(trusted);
         let listeners = Listeners::bind(&[ListenAddress::Unix(socket.clone())]).await;
