@@ -1,65 +1,113 @@
 //! `presenced check`: what a server of this configuration would serve with, and what is wrong.
 //!
 //! Not here: values that cannot be used, which end the process before ([`config`](crate::config)). Nothing that is
-//! printed is secret: of keys the number, of the database's URL everything but the password.
+//! printed is secret: of keys the number, of the database's URL everything but the password, of the API's token that there
+//! is one.
 
 use crate::config::{Config, PeopleSource};
 use crate::lightning::token::Keys;
-use crate::lightning::{Database, Login, Tls, Unavailable};
-use crate::server::Origins;
+use crate::lightning::{Database, DatabaseOptions, Login, Tls, Unavailable};
+use crate::server::{Listeners, Options, Origins};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The lines to print.
     pub lines: Vec<String>,
-    /// Whether people could connect.
+    /// Whether the server would start, and people could connect.
     pub is_well: bool,
 }
 
-/// Looks at everything that the configuration names.
+/// Looks at everything that the configuration names, and listens for a moment where the server would.
 pub async fn check(config: &Config) -> Report {
-    let mut lines =
-        config.listen.iter().map(|address| format!("listen address: {address}")).collect::<Vec<_>>();
-    lines.push(format!("origins: {}", origins(&config.server.origins)));
-    let is_well = match &config.people {
-        PeopleSource::Development => {
-            lines.push("people: who they say they are, for development".to_owned());
-            lines.push(keys(None));
-            true
-        }
-        PeopleSource::File(file) => {
-            lines.push(format!("people: the file {}", file.path().display()));
-            lines.push(match file.login() {
-                Login::Claimed => keys(None),
-                Login::Token(token_keys) => keys(Some(token_keys)),
-            });
-            true
-        }
-        PeopleSource::Database(database) => {
-            lines.push(format!("people: Lightning's database {}, {}", database.options().url, tls(database)));
-            lines.push(keys(Some(&database.options().keys)));
-            look_at(database, &mut lines).await
-        }
-    };
+    let mut lines = addresses(config);
+    lines.extend(people(&config.people));
+    lines.extend(clients(&config.server));
+    lines.push(format!("review interval: {} s", config.review_interval.as_secs()));
+    let mut wrong = cannot_listen(config).await;
+    if let PeopleSource::Database(database) = &config.people {
+        wrong.extend(look_at(database, &mut lines).await);
+    }
+    let is_well = wrong.is_empty();
+    lines.extend(wrong.iter().map(|what| format!("wrong: {what}")));
     lines.push(if is_well { "all is well" } else { "something is wrong" }.to_owned());
     Report { lines, is_well }
 }
 
-async fn look_at(database: &Database, lines: &mut Vec<String>) -> bool {
+fn addresses(config: &Config) -> Vec<String> {
+    let listen = config.listen.iter().map(|address| format!("listen address: {address}"));
+    let token = if config.api.token.is_some() { "asks for its token" } else { "asks for no token" };
+    let api = match &config.api.listen_address {
+        Some(address) => format!("API: {address}, {token}"),
+        None if config.api.token.is_some() => format!("API: beside the canvas clients, {token}"),
+        None => "API: nowhere".to_owned(),
+    };
+    listen.chain([api]).collect()
+}
+
+/// Who people are, and by which tokens.
+fn people(source: &PeopleSource) -> Vec<String> {
+    match source {
+        PeopleSource::Development => {
+            vec!["people: who they say they are, for development".to_owned(), keys(None)]
+        }
+        PeopleSource::File(file) => {
+            let people = format!("people: the file {}", file.path().display());
+            match file.login() {
+                Login::Claimed => vec![people, keys(None)],
+                Login::Token(token_keys) => vec![
+                    people,
+                    keys(Some(token_keys)),
+                    "tokens: of a user's id, signed or encrypted".to_owned(),
+                ],
+            }
+        }
+        PeopleSource::Database(database) => {
+            let DatabaseOptions { url, keys: token_keys, signed_tokens, email_verification, .. } =
+                database.options();
+            let signed = if *signed_tokens { "always" } else { "with an older Lightning" };
+            vec![
+                format!("people: Lightning's database {url}, {}", tls(database)),
+                keys(Some(token_keys)),
+                format!("tokens: of a login session, encrypted; of a user's id, signed, {signed}"),
+                format!("email verification: {}", if *email_verification { "required" } else { "not required" }),
+            ]
+        }
+    }
+}
+
+/// Whom the server lets in, and what each may take.
+fn clients(options: &Options) -> Vec<String> {
+    vec![
+        format!("origins: {}", origins(&options.origins)),
+        format!("trusted proxies: {}", options.trusted_proxies),
+        format!("idle timeout: {} s", options.idle_timeout.as_secs()),
+        format!("channels of a connection: {}", options.max_channels),
+        format!("bytes that wait for a slow reader: {}", options.outbox_bytes),
+        format!("flush window: {} ms", options.flush_window.as_millis()),
+        format!("long-poll window: {} ms", options.longpoll_window.as_millis()),
+        format!("shutdown timeout: {} s", options.shutdown_timeout.as_secs()),
+    ]
+}
+
+/// Which listeners the server would not get. It holds the first while it tries the second, as the server does.
+async fn cannot_listen(config: &Config) -> Vec<String> {
+    let api = config.api.listen_address.as_slice();
+    let (clients, programs) = (Listeners::bind(&config.listen).await, Listeners::bind(api).await);
+    let refused = [clients.err(), programs.err()].into_iter().flatten();
+    refused.map(|refused| format!("{refused}: {}", refused.error)).collect()
+}
+
+/// What is wrong with the database, with lines about what it is.
+async fn look_at(database: &Database, lines: &mut Vec<String>) -> Option<String> {
     match database.look().await {
         Ok(found) => {
             lines.push(format!("database: PostgreSQL {}", found.server_version));
             lines.push(format!("Lightning's schema: {}", found.schema));
-            if !found.missing.is_empty() {
-                lines.push(format!("wrong: the database lacks {}", found.missing.join(", ")));
-            }
-            found.missing.is_empty()
+            let missing = found.missing.join(", ");
+            (!missing.is_empty()).then(|| format!("the database lacks {missing}"))
         }
-        Err(Unavailable(why)) => {
-            lines.push(format!("wrong: {why}"));
-            false
-        }
+        Err(Unavailable(why)) => Some(why),
     }
 }
 

@@ -119,7 +119,7 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Read the configuration, look at the database, and say what was found
+    /// Read the configuration, try to listen, look at the database, and say what was found
     Check,
 }
 
@@ -140,7 +140,8 @@ impl Invocation {
     /// # Errors
     /// [`BadConfig`] has a line for every value that cannot be used.
     pub fn from_process() -> Result<Self, BadConfig> {
-        let matches = Flags::command().get_matches();
+        // So a flag counts on either side of the word that says what to do.
+        let matches = Flags::command().mut_args(|flag| flag.global(true)).get_matches();
         let mut flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match flags.command.take() {
             Some(Command::Token { command }) => token_keys().map(|keys| Invocation::Token(command, keys)),

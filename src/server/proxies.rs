@@ -3,6 +3,7 @@
 //! Every proxy appends the address it was spoken to from. Read from its end, the header is good for as long as whoever
 //! appended an entry is trusted; all before that may be the client's own invention.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName};
@@ -63,6 +64,16 @@ impl TrustedProxies {
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// As it is written in the configuration, or `none`.
+impl fmt::Display for TrustedProxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks = self.networks.iter().map(ToString::to_string);
+        let entries: Vec<_> = networks.chain(self.unix.then(|| UNIX.to_owned())).collect();
+        f.write_str(if entries.is_empty() { "none" } else { "" })?;
+        f.write_str(&entries.join(", "))
     }
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod architecture;
 mod channel_api;
+mod check;
 mod database;
 mod fixtures;
 mod handshake;

@@ -4,7 +4,8 @@ use super::lightning::*;
 use crate::support::process::{Ended, run};
 
 async fn check(variables: &[(&str, &str)]) -> Ended {
-    let ended = run(&["check"], variables).await;
+    // Any port that is free: the usual one may be in use on this machine.
+    let ended = run(&["check", "--port", "0"], variables).await;
     for secret in [SECRET, PASSWORD, PASSWORD_IN_URL] {
         assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "{ended:?}");
     }
@@ -22,6 +23,7 @@ async fn a_good_configuration_is_said_to_be_one() {
             ("DATABASE_URL", &url),
             ("SECRET_KEY_BASE", SECRET),
             ("SECRET_KEY_BASE_PREVIOUS", "one-that-is-long-enough another-that-is-long-enough"),
+            ("REQUIRE_EMAIL_VERIFICATION", "yes"),
             ("LISTEN_ADDRESS", "0.0.0.0"),
             ("ORIGINS", "https://app.example.org,//*.example.org"),
         ])
@@ -29,12 +31,14 @@ async fn a_good_configuration_is_said_to_be_one() {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
         let (port, name) = (lightning.postgres.port(), &lightning.name);
         for line in [
-            "listen address: 0.0.0.0:4000",
+            "listen address: 0.0.0.0:0",
             "origins: https://app.example.org:443, //*.example.org",
             &format!(
                 "people: Lightning's database postgres://presenced@127.0.0.1:{port}/{name}, without TLS"
             ),
             "token keys: one, and 2 of earlier secrets",
+            "tokens: of a login session, encrypted; of a user's id, signed, with an older Lightning",
+            "email verification: required",
             &format!("Lightning's schema: {schema}"),
             "all is well",
         ] {
@@ -78,7 +82,7 @@ async fn other_people_sources_are_described_as_well() {
     let ended = check(&[("PEOPLE", path), ("SECRET_KEY_BASE", SECRET)]).await;
     std::fs::remove_file(&file).expect("it is there");
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.contains(&format!("people: the file {path}\ntoken keys: one\n")), "{ended:?}");
+    assert!(ended.stdout.contains(&format!("people: the file {path}\ntoken keys: one\ntokens: of a user's id, signed or encrypted\n")), "{ended:?}");
 }
 
 #[tokio::test]
