@@ -70,7 +70,10 @@ fn people(source: &PeopleSource) -> Vec<String> {
                 format!("people: Lightning's database {url}, {}", tls(database)),
                 keys(Some(token_keys)),
                 format!("tokens: of a login session, encrypted; of a user's id, signed, {signed}"),
-                format!("email verification: {}", if *email_verification { "required" } else { "not required" }),
+                format!(
+                    "email verification: {}",
+                    if *email_verification { "required" } else { "not required" }
+                ),
             ]
         }
     }

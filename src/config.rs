@@ -156,9 +156,9 @@ impl Invocation {
 
 /// The keys that `presenced token` works with.
 fn token_keys() -> Result<Keys, BadConfig> {
-    user_keys().map_err(BadConfig)?.ok_or_else(|| {
-        BadConfig(vec![format!("{SECRET_KEY_BASE}: must be set to make or read tokens")])
-    })
+    user_keys()
+        .map_err(BadConfig)?
+        .ok_or_else(|| BadConfig(vec![format!("{SECRET_KEY_BASE}: must be set to make or read tokens")]))
 }
 
 impl Config {

@@ -22,7 +22,7 @@ pub(super) fn secret(name: &str) -> Result<Option<String>, String> {
 /// A line for each of the two variables that is of no use.
 pub(super) fn user_keys() -> Result<Option<Keys>, Vec<String>> {
     let current = read(SECRET_KEY_BASE, SecretKeyBase::new);
-    let previous = read(SECRET_KEY_BASE_PREVIOUS, |text| {
+    let previous = read(SECRET_KEY_BASE_PREVIOUS, |text: String| {
         text.split_whitespace().map(SecretKeyBase::new).collect::<Result<Vec<_>, _>>()
     });
     match (current, previous) {
@@ -38,12 +38,9 @@ pub(super) fn user_keys() -> Result<Option<Keys>, Vec<String>> {
 }
 
 /// A secret of the environment, read; what is wrong with it, under its name.
-fn read<T>(
-    name: &str,
-    read: impl FnOnce(&str) -> Result<T, SecretTooShort>,
-) -> Result<Option<T>, String> {
-    let read = |text: &str| read(text).map_err(|error| format!("{name}: {error}"));
-    secret(name)?.as_deref().map(read).transpose()
+fn read<T>(name: &str, read: impl FnOnce(String) -> Result<T, SecretTooShort>) -> Result<Option<T>, String> {
+    let read = |text| read(text).map_err(|error| format!("{name}: {error}"));
+    secret(name)?.map(read).transpose()
 }
 
 /// Lightning's name for it.

@@ -55,7 +55,7 @@ impl Keys {
         max_age: Option<MaxAge>,
         now_ms: i64,
     ) -> Result<Data, TokenError> {
-        self.open(signed::open, token.into(), max_age, now_ms)
+        self.open(signed::open, token.into())?.into_data(max_age, now_ms)
     }
 
     /// The data of an encrypted token at `now_ms` (unix time in milliseconds), as `Phoenix.Token.decrypt/4`.
@@ -70,7 +70,16 @@ impl Keys {
         max_age: Option<MaxAge>,
         now_ms: i64,
     ) -> Result<Data, TokenError> {
-        self.open(encrypted::open, token.into(), max_age, now_ms)
+        self.open(encrypted::open, token.into())?.into_data(max_age, now_ms)
+    }
+
+    /// Until when an encrypted token is good, in milliseconds of Unix time, whether or not that is past; `None` where it
+    /// always is.
+    ///
+    /// # Errors
+    /// [`TokenError::Missing`] and [`TokenError::Invalid`].
+    pub fn good_until_ms(&self, token: &str, max_age: Option<MaxAge>) -> Result<Option<i64>, TokenError> {
+        Ok(self.open(encrypted::open, Some(token))?.good_until_ms(max_age))
     }
 
     /// A signed token: everybody can read its data, nobody else can make it. As `Phoenix.Token.sign/4`, dated
@@ -98,9 +107,7 @@ impl Keys {
         &self,
         open: fn(&str, &DerivedKey) -> Option<Vec<u8>>,
         token: Option<&str>,
-        max_age: Option<MaxAge>,
-        now_ms: i64,
-    ) -> Result<Data, TokenError> {
+    ) -> Result<Payload, TokenError> {
         let token = token.ok_or(TokenError::Missing)?;
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Invalid);
@@ -109,8 +116,7 @@ impl Keys {
             .chain(&self.earlier)
             .find_map(|key| open(token, key))
             .and_then(Payload::decode)
-            .ok_or(TokenError::Invalid)?
-            .into_data(max_age, now_ms)
+            .ok_or(TokenError::Invalid)
     }
 }
 

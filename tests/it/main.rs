@@ -22,4 +22,5 @@ mod proxies;
 mod replay;
 mod shutdown;
 mod support;
+mod token_command;
 mod websocket;

@@ -39,7 +39,8 @@ async fn whom_a_trusted_proxy_speaks_for_is_the_client() {
 async fn through_a_unix_socket_a_proxy_is_trusted_where_the_list_says_so() {
     let socket = std::env::temp_dir().join(format!("presenced-{}-proxies.sock", std::process::id()));
     let forwarded = Some("203.0.113.9");
-    for (trusted, expected) in [("", None), ("127.0.0.1", None), ("unix", forwarded), ("10.0.0.1,unix", forwarded)]
+    for (trusted, expected) in
+        [("", None), ("127.0.0.1", None), ("unix", forwarded), ("10.0.0.1,unix", forwarded)]
     {
         let (server, mut seen) = server(trusted);
         let listeners = Listeners::bind(&[ListenAddress::Unix(socket.clone())]).await;

@@ -78,19 +78,24 @@ impl Payload {
         reader.is_at_end().then_some(payload)
     }
 
+    /// Until when it is good, in milliseconds of Unix time, by `max_age` or its own; `None` where it always is.
+    pub(super) fn good_until_ms(&self, max_age: Option<MaxAge>) -> Option<i64> {
+        match max_age.unwrap_or(self.max_age) {
+            MaxAge::Infinite => None,
+            MaxAge::For(age) => {
+                Some(self.signed_at_ms.saturating_add(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+
     /// The data, if at `now_ms` the payload is not older than `max_age`, or than its own.
     pub(super) fn into_data(self, max_age: Option<MaxAge>, now_ms: i64) -> Result<Data, TokenError> {
         if self.signed_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS) {
             return Err(TokenError::Invalid);
         }
-        let has_expired = match max_age.unwrap_or(self.max_age) {
-            MaxAge::Infinite => false,
-            MaxAge::For(Duration::ZERO) => true,
-            MaxAge::For(age) => {
-                let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-                self.signed_at_ms.saturating_add(age_ms) < now_ms
-            }
-        };
+        let may_be_no_time_old = max_age.unwrap_or(self.max_age) == MaxAge::For(Duration::ZERO);
+        let is_past = self.good_until_ms(max_age).is_some_and(|until_ms| until_ms < now_ms);
+        let has_expired = may_be_no_time_old || is_past;
         if has_expired { Err(TokenError::Expired) } else { Ok(self.data) }
     }
 }

@@ -82,7 +82,12 @@ async fn other_people_sources_are_described_as_well() {
     let ended = check(&[("PEOPLE", path), ("SECRET_KEY_BASE", SECRET)]).await;
     std::fs::remove_file(&file).expect("it is there");
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.contains(&format!("people: the file {path}\ntoken keys: one\ntokens: of a user's id, signed or encrypted\n")), "{ended:?}");
+    assert!(
+        ended.stdout.contains(&format!(
+            "people: the file {path}\ntoken keys: one\ntokens: of a user's id, signed or encrypted\n"
+        )),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]

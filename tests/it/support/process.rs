@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
@@ -119,6 +119,16 @@ pub async fn run_with_bytes(flags: &[&str], name: &str, value: &OsStr) -> Ended 
     let mut command = command(flags, &[]);
     let output = within("the process to end", command.env(name, value).output());
     ended(output.await.expect("the program starts"))
+}
+
+/// Runs it with this text on its standard input.
+pub async fn run_with_input(flags: &[&str], variables: &[(&str, &str)], input: &str) -> Ended {
+    let mut child = command(flags, variables).stdin(Stdio::piped()).spawn().expect("the program starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A program that does not read its input has closed it.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    ended(within("the process to end", child.wait_with_output()).await.expect("it is this process's child"))
 }
 
 fn ended(Output { status, stdout, stderr }: Output) -> Ended {
