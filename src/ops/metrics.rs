@@ -71,6 +71,12 @@ impl Collector for Counted {
             &counters.closed,
         )?;
         page.counters(
+            "connections_refused",
+            "Connections that were not let in, by status: 4xx are all below 500 but 403.",
+            "status",
+            &counters.refused,
+        )?;
+        page.counters(
             "joins",
             "Joins, by what they came to: unmatched ones name a topic that no channel serves.",
             "result",

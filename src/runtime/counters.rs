@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
+use http::StatusCode;
+
 use crate::channel::Transport;
 use crate::session::CloseReason;
 
@@ -15,6 +17,8 @@ pub(crate) struct Counters {
     pub(crate) opened: ByLabel<2>,
     /// Connections that have ended, by [`CloseReason::label`].
     pub(crate) closed: ByLabel<{ CloseReason::LABELS.len() }>,
+    /// Connections that were not let in, by the class of their status.
+    pub(crate) refused: ByLabel<3>,
     /// Joins, by what they came to.
     pub(crate) joins: ByLabel<4>,
     /// Messages that no serializer can read.
@@ -67,6 +71,7 @@ impl Counters {
         Counters {
             opened: ByLabel::new(TRANSPORTS.map(transport_label)),
             closed: ByLabel::new(CloseReason::LABELS),
+            refused: ByLabel::new(REFUSALS),
             joins: ByLabel::new(JOIN_RESULTS.map(JoinResult::label)),
             undecodable: AtomicU64::new(0),
             presences: AtomicI64::new(0),
@@ -80,6 +85,16 @@ impl Counters {
 
     pub(crate) fn closed(&self, reason: CloseReason) {
         self.closed.count(reason.label());
+    }
+
+    /// A connection was answered with this status, in long poll also where that stands in JSON.
+    pub(crate) fn refused(&self, status: StatusCode) {
+        let [forbidden, client_error, server_error] = REFUSALS;
+        self.refused.count(match status {
+            StatusCode::FORBIDDEN => forbidden,
+            status if status.is_server_error() => server_error,
+            _ => client_error,
+        });
     }
 
     pub(crate) fn joined(&self, result: JoinResult) {
@@ -182,6 +197,8 @@ thread_local! {
 static NEXT_LANE: AtomicUsize = AtomicUsize::new(0);
 
 const TRANSPORTS: [Transport; 2] = [Transport::WebSocket, Transport::LongPoll];
+/// Of the second are all that are neither 403 nor the server's.
+const REFUSALS: [&str; 3] = ["403", "4xx", "5xx"];
 const JOIN_RESULTS: [JoinResult; 4] =
     [JoinResult::Ok, JoinResult::Refused, JoinResult::Crashed, JoinResult::Unmatched];
 /// More threads than these share lanes, which costs time and no number.

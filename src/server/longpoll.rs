@@ -28,6 +28,7 @@ pub(super) async fn answer(
 ) -> Response<String> {
     let Ok(params) = Params::decode(&request.query) else { return empty(StatusCode::BAD_REQUEST) };
     let mut response = if !admission.origins.allow(&request.headers) {
+        hub.counters().refused(StatusCode::FORBIDDEN);
         protocol(json!({"status": 403}))
     } else if request.method == Method::OPTIONS {
         preflight(&request.headers)
@@ -76,7 +77,8 @@ async fn get(
     }
     let auth_token = admission.token_header(&request.headers);
     let info = admission.connect_info(request, params, auth_token, Transport::LongPoll);
-    match open(hub, longpoll, info).await {
+    let opened = open(hub, longpoll, info).await.inspect_err(|status| hub.counters().refused(*status));
+    match opened {
         Ok(token) => protocol(json!({"status": 410, "token": token, "messages": []})),
         // No status in JSON says so; phoenix.js takes an answer without one for a failure that passes, and comes back.
         Err(status) if status.is_server_error() => empty(status),

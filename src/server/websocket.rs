@@ -23,7 +23,10 @@ use crate::wire::{Vsn, websocket};
 pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Request) -> Response<String> {
     let (vsn, admitted, subprotocol) = match admit(&hub, &admission, &request).await {
         Ok(admitted) => admitted,
-        Err(status) => return empty(status),
+        Err(status) => {
+            hub.counters().refused(status);
+            return empty(status);
+        }
     };
     match handshake(&request.headers, subprotocol, request.upgrade) {
         Ok((response, upgrade)) => {
@@ -32,6 +35,7 @@ pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Re
             response
         }
         Err(reason) => {
+            hub.counters().refused(StatusCode::BAD_REQUEST);
             let mut response = Response::new(reason);
             *response.status_mut() = StatusCode::BAD_REQUEST;
             response

@@ -5,14 +5,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::StatusCode;
+use presenced::channel::{Connect, ConnectInfo, Connected, Refusal};
 use presenced::lightning::{Canvases, Development, UserSocket, router};
 use presenced::ops::metrics::Metrics;
-use presenced::server::{Options, Server};
+use presenced::server::{Options, Origins, Server};
 use presenced::wire::Vsn;
 use serde_json::json;
 
 use crate::support::http::request;
-use crate::support::{Client, Running, within};
+use crate::support::{Client, Running, lobbies, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_counted_when_they_open_and_by_why_they_end() {
@@ -50,6 +52,30 @@ async fn connections_are_counted_when_they_open_and_by_why_they_end() {
     let reason = |label: &str| (format!(r#"connections_closed_total{{reason="{label}"}}"#), 1);
     assert_eq!(closed, [reason("disconnected"), reason("malformed")]);
     within("both to be gone", numbers_are(&metrics, |numbers| numbers.get("connections") == 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_connections_are_counted_by_status_on_both_transports() {
+    for (status, label) in [(403, "403"), (429, "4xx"), (500, "5xx"), (503, "5xx")] {
+        let options = Options { origins: Origins::Host("good.example".to_owned()), ..Options::default() };
+        let server = Server::new(Refusing(status), lobbies(), options);
+        let metrics = server.metrics();
+        let server = Running::serve(server).await;
+        for path in ["/socket/websocket?vsn=2.0.0", "/socket/longpoll?vsn=2.0.0"] {
+            request(server.address(), "GET", path, &[], "").await;
+        }
+        // The application is not asked about these.
+        for path in ["/socket/websocket?vsn=2.0.0", "/socket/longpoll?vsn=2.0.0"] {
+            request(server.address(), "GET", path, &[("origin", "https://bad.example")], "").await;
+        }
+        let refused: Vec<_> = Numbers::of(&metrics).starting_with("connections_refused_total").collect();
+        let expected = ["403", "4xx", "5xx"].map(|class| {
+            let of_origin = if class == "403" { 2 } else { 0 };
+            let of_application = if class == label { 2 } else { 0 };
+            (format!(r#"connections_refused_total{{status="{class}"}}"#), of_origin + of_application)
+        });
+        assert_eq!(refused, expected, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +179,18 @@ async fn the_page_is_open_metrics_and_holds_nothing_of_clients() {
             number.parse::<u64>().expect("a number");
         }
     }
-    assert_eq!(described.len(), 11, "{page}");
+    assert_eq!(described.len(), 12, "{page}");
+}
+
+/// It lets nobody in, with this status.
+struct Refusing(u16);
+
+impl Connect for Refusing {
+    type Identity = String;
+
+    async fn connect(&self, _info: &ConnectInfo) -> Result<Connected<String>, Refusal> {
+        Err(Refusal::with_status(StatusCode::from_u16(self.0).expect("a status")))
+    }
 }
 
 /// The product's socket, where people are who they say they are.
