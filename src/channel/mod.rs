@@ -7,7 +7,7 @@
 //! Has async traits, but no I/O, task or clock of its own: what a channel asks for goes through the two traits in
 //! `node`, which the running side implements.
 //! Not here: sockets and tasks (`runtime`), the rules of a connection (`session`).
-//! Rules: `Phoenix.Channel`, `Phoenix.Socket`, `Phoenix.Presence`; contract/phoenix.md §3 and §5.
+//! Rules: `Phoenix.Channel`, `Phoenix.Socket`, `Phoenix.Presence` of Phoenix 1.8.12.
 
 mod connect;
 pub(crate) mod context;

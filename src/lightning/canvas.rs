@@ -2,7 +2,7 @@
 //!
 //! Owns what happens in a channel's life. Not here: who may join (`admission`), what is told of edit priority
 //! (`priority`).
-//! Rules: `LightningWeb.WorkflowChannel`; contract/lightning.md §4. What Lightning's canvas sends besides presence
+//! Rules: Lightning 2.13, `LightningWeb.WorkflowChannel`. What Lightning's canvas sends besides presence
 //! is not served: its text events are answered with an error, its binary ones dropped.
 
 mod admission;

@@ -1,6 +1,6 @@
 //! How a connection says whose it is.
 //!
-//! Rules: `LightningWeb.UserSocket.connect/3`; contract/lightning.md §3.3.
+//! Rules: Lightning 2.13, `LightningWeb.UserSocket.connect/3`.
 
 use super::clock::now_ms;
 use super::token::{Data, Keys, MaxAge, TokenError};

@@ -2,7 +2,7 @@
 //!
 //! Owns the canvas channel, who may join it and what users look like, who is on which workflow, and who may edit.
 //! Not here: how presence works (`presence`), what a channel is (`channel`).
-//! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and `LightningWeb.WorkflowChannel`; contract/lightning.md.
+//! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and `LightningWeb.WorkflowChannel`.
 
 mod canvas;
 mod canvases;

@@ -94,7 +94,7 @@ pub struct Workflow {
     pub deleted: bool,
 }
 
-/// What a user may do in a project (contract/lightning.md §6).
+/// What a user may do in a project, by Lightning's roles and policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Nothing: no member, or the project is about to be deleted.

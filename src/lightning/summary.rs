@@ -1,6 +1,6 @@
 //! Who may edit: Lightning's rule of edit priority.
 //!
-//! Rule: `Lightning.Workflows.Presence.build_presences_summary/2`; contract/lightning.md §1.1.
+//! Rule: Lightning 2.13, `Lightning.Workflows.Presence.build_presences_summary/2`.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -2,9 +2,8 @@
 //!
 //! Owns both kinds of token, signed and encrypted, the keys derived for them, and the rules of age.
 //! Not here: the clock and randomness, which are arguments; who a token's data names.
-//! Contract: Phoenix 1.8.12 and plug_crypto 2.1.1, `Phoenix.Token` and `Plug.Crypto`; contract/phoenix.md §7,
-//! contract/lightning.md §3.4. Beyond it, a date far ahead is invalid, and so is a genuine token that holds
-//! no payload, where Phoenix raises.
+//! Contract: Phoenix 1.8.12 and plug_crypto 2.1.1, `Phoenix.Token` and `Plug.Crypto`. Beyond it, a date far ahead is
+//! invalid, and so is a genuine token that holds no payload, where Phoenix raises.
 
 mod data;
 mod encrypted;

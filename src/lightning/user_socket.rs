@@ -1,6 +1,6 @@
 //! Lightning's user socket: who connects, and which channels there are.
 //!
-//! Rules: `LightningWeb.UserSocket`; contract/lightning.md §3 and §4.1.
+//! Rules: Lightning 2.13, `LightningWeb.UserSocket`.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,5 +1,4 @@
-//! The other side, for tests: a client that folds what it is sent, by the rules of phoenix.js's `Presence`
-//! (contract/phoenix.md §4.1).
+//! The other side, for tests: a client that folds what it is sent, by the rules of phoenix.js's `Presence`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 //!
 //! A span that is kept costs every idle connection half a kilobyte, so only the texts are, and a span is made around
 //! what is done for the connection: a callback, or a line of the log.
-//! Rules: contract/lightning.md §3.2 for the request id.
+//! Rules: the request id is the parameter that Lightning's `SocketProvider` sends.
 
 use std::net::IpAddr;
 

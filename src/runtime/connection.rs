@@ -2,7 +2,7 @@
 //!
 //! Owns the session and the channels. It is polled by the task of its transport (`socket`, `longpoll`), which also
 //! decides when to take what waits in the outbox.
-//! Rules: contract/phoenix.md §3.3 and §3.4.
+//! Rules: Phoenix 1.8.12, `Phoenix.Socket` and `Phoenix.Channel.Server`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! A plain struct: operations are applied one by one, then [`Shard::settle`] publishes what changed and tells it.
 //! The task around it is in `shard_task`, which also reads the clock.
-//! Rules: architecture "Who owns what" and "Coalescing"; contract/phoenix.md §4.2 and §5.
+//! Rules: architecture "Who owns what" and "Coalescing"; `Phoenix.Presence`, and what phoenix.js's `Presence`
+//! takes for granted.
 
 #[cfg(test)]
 mod tests;

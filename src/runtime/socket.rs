@@ -2,7 +2,7 @@
 //!
 //! An idle socket holds no buffer: what is read goes through a buffer that all sockets of a thread share, and what
 //! is written are the frames themselves, many to one call.
-//! Rules: RFC 6455; the limits and close codes are Bandit's (contract/phoenix.md §1.7).
+//! Rules: RFC 6455; the limits and close codes are those of Bandit under Phoenix 1.8.12.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};

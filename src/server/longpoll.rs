@@ -1,6 +1,6 @@
 //! The long-poll route: Phoenix's statuses in JSON, over HTTP that nearly always says 200.
 //!
-//! Rules: contract/phoenix.md §1.10.
+//! Rules: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Which pages may connect: the `origin` header against what is allowed.
 //!
-//! Rules: contract/phoenix.md §1.4 (`Phoenix.Socket.Transport.check_origin/5`).
+//! Rules: Phoenix 1.8.12, `Phoenix.Socket.Transport.check_origin/5`.
 
 use std::fmt;
 

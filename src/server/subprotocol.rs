@@ -1,6 +1,6 @@
 //! The `authToken` of phoenix.js 1.8: a token among the WebSocket subprotocols, where no URL shows it.
 //!
-//! Rules: contract/phoenix.md §1.5. Despite its name the entry is written in the standard base64 alphabet; both
+//! Rules: Phoenix 1.8.12, `auth_token` of its WebSocket. Despite its name the entry is written in the standard base64 alphabet; both
 //! alphabets are read, with padding and without.
 
 use base64::Engine;

@@ -1,6 +1,6 @@
 //! The WebSocket route: who may come in, and the handshake.
 //!
-//! Rules: the order of checks of contract/phoenix.md §1.3; RFC 6455 §4.2.
+//! Rules: the order of checks of `Phoenix.Transports.WebSocket`, Phoenix 1.8.12; RFC 6455 §4.2.
 
 use std::sync::Arc;
 

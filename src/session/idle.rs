@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::CloseReason;
 
 /// When a client was last heard, and how long it may stay silent. Anything a client sends counts, pings and
-/// pongs too; what the server sends does not (contract/phoenix.md §1.7).
+/// pongs too; what the server sends does not (Phoenix's `timeout` option).
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
     timeout: Duration,

@@ -1,7 +1,7 @@
 //! The HTTP API, over its own listener and beside the canvas clients.
 //!
 //! Owns [`Served`], a server whose people are those of [`crate::lightning`], with an API.
-//! Source: `openapi.json` as it is served; RFC 9457; contract Lightning 2.13, `Lightning.Workflows.Presence`.
+//! Source: `openapi.json` as it is served; RFC 9457; Lightning 2.13, `Lightning.Workflows.Presence`.
 
 mod access;
 mod connections;

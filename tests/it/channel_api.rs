@@ -2,7 +2,7 @@
 //!
 //! Owns [`Lab`], a channel whose every event does one thing, and the bench it stands on.
 //! Not here: presence ([`crate::presence`], [`crate::hooks`]).
-//! Source: the docs of `presenced::channel`; contract Phoenix 1.8.12, `Phoenix.Channel` and `Phoenix.Socket`.
+//! Source: the docs of `presenced::channel`; Phoenix 1.8.12, `Phoenix.Channel` and `Phoenix.Socket`.
 
 mod backlog;
 mod broadcasts;

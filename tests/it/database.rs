@@ -1,6 +1,6 @@
 //! People out of Lightning's database: a real PostgreSQL, with Lightning's tables of two generations.
 //!
-//! Source: contract/lightning.md §3, §6 and §7.
+//! Source: Lightning 2.13, `LightningWeb.UserSocket`, `Lightning.Accounts` and `Lightning.Projects`.
 
 mod canvases;
 mod check;

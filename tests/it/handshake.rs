@@ -2,7 +2,7 @@
 //!
 //! Owns: the order of the checks, seen by which of two faults is answered.
 //! Not here: what cannot be read of a token or a version ([`refusals`]).
-//! Source: contract Phoenix 1.8.12, §1.1 to §1.4; RFC 6455, section 4.2.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports.WebSocket` and `Phoenix.Socket.Transport`; RFC 6455, section 4.2.
 
 mod refusals;
 

@@ -1,7 +1,7 @@
 //! The hooks an application may add to presence: what they see, and that none of their faults hurts anybody.
 //!
 //! Not here: presence without hooks ([`crate::presence`]), whose channel and server are used.
-//! Source: the docs of `presenced::channel::Hooks`; contract Phoenix 1.8.12, `c:Phoenix.Presence.fetch/2` and
+//! Source: the docs of `presenced::channel::Hooks`; Phoenix 1.8.12, `c:Phoenix.Presence.fetch/2` and
 //! `c:Phoenix.Presence.handle_metas/4`.
 
 use std::sync::Arc;

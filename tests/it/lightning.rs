@@ -2,7 +2,7 @@
 //!
 //! Owns [`Office`], a people source with a few projects in it.
 //! Not here: the development source, which the recorded fixtures use ([`crate::fixtures`]).
-//! Source: contract Lightning 2.13, `LightningWeb.WorkflowChannel` and `Lightning.Workflows.Presence`.
+//! Source: Lightning 2.13, `LightningWeb.WorkflowChannel` and `Lightning.Workflows.Presence`.
 
 mod joins;
 mod presences;

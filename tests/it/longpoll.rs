@@ -1,7 +1,7 @@
 //! Long poll: sessions, and what polls and posts are answered with.
 //!
 //! Not here: what bodies are made of ([`bodies`]); sessions as recorded (`longpoll/` of the fixtures).
-//! Source: contract Phoenix 1.8.12, §1.10.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
 mod bodies;
 mod limits;

@@ -1,7 +1,7 @@
 //! What is no message, or no frame: it costs the connection it came on, and nobody else.
 //!
 //! Owns: every kind of it, with the close code; and the largest and deepest that still pass.
-//! Source: contract Phoenix 1.8.12, §1.7 and §3.5; RFC 6455, sections 5 and 7; the limits are Bandit's.
+//! Source: Phoenix 1.8.12, its serializers; RFC 6455, sections 5 and 7; the limits are Bandit's.
 
 use presenced::server::Options;
 use presenced::wire::Vsn;

@@ -2,7 +2,7 @@
 //!
 //! Owns [`Roster`], a channel that does with presence what it is told.
 //! Not here: hooks ([`crate::hooks`]), Lightning's canvas ([`crate::lightning`]).
-//! Source: contract Phoenix 1.8.12, `Phoenix.Presence`; phoenix.js `Presence`.
+//! Source: Phoenix 1.8.12, `Phoenix.Presence`; phoenix.js `Presence`.
 
 mod coalescing;
 mod observing;

@@ -1,6 +1,6 @@
 //! How the server stops: nothing more is let in, everybody is told with 1012, and it ends in time.
 //!
-//! Source: contract Phoenix 1.8.12, §1.8; the architecture's "On shutdown nobody is sent leave diffs".
+//! Source: Phoenix 1.8.12, `Phoenix.Socket.PoolDrainer`; the architecture's "On shutdown nobody is sent leave diffs".
 
 use std::future::pending;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! An open WebSocket: however its bytes are cut and however slowly they are taken, its messages are answered.
 //!
 //! Not here: how it is opened ([`crate::handshake`]), and what may not be sent on it ([`crate::malformed`]).
-//! Source: RFC 6455, section 5; contract Phoenix 1.8.12, §1.7.
+//! Source: RFC 6455, section 5; Phoenix 1.8.12 over Bandit.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Who may join which room: Lightning's checks, in Lightning's order.
 //!
-//! Rules: `LightningWeb.WorkflowChannel.join/3`; contract/lightning.md §4.2.
+//! Rules: Lightning 2.13, `LightningWeb.WorkflowChannel.join/3`.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //! is pushed when it changes for this client, and only to a client that asked.
 //!
 //! Not here: what all clients of a workflow share (`open_workflow`), the rule (`summary`).
-//! Rules: contract/lightning.md §1.1 and §2.
+//! Rules: Lightning 2.13, `Lightning.Workflows.Presence` and the `set-disabled` of `LightningWeb.WorkflowLive.Edit`.
 
 use std::sync::Arc;
 

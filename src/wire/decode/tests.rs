@@ -183,7 +183,7 @@ fn text_that_is_not_utf8_is_malformed() {
 #[test]
 fn a_binary_push_is_a_message_with_the_rest_as_payload() {
     let frame = Bytes::from_static(b"\x00\x02\x03\x05\x0512123topiceventefg");
-    let message = decode_binary(Vsn::V2, &frame).expect("the vector of the contract");
+    let message = decode_binary(Vsn::V2, &frame).expect("the vector of Phoenix");
     let expected = Message {
         join_ref: "12".into(),
         reference: "123".into(),

@@ -100,7 +100,7 @@ fn a_payload_goes_out_as_it_is_written() {
 }
 
 #[test]
-fn the_binary_vectors_of_the_contract_come_out() {
+fn the_binary_vectors_of_phoenix_come_out() {
     let (join_ref, reference, topic) = (Field::from("12"), Field::from("123"), Field::from("topic"));
     let data = bytes(b"efg");
     let push =

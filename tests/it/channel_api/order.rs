@@ -1,6 +1,6 @@
 //! What comes in one packet is answered in the order in which it was asked.
 //!
-//! Source: contract Phoenix 1.8.12, `Phoenix.Socket`: a connection's messages are handled one after the other, and a
+//! Source: Phoenix 1.8.12, `Phoenix.Socket`: a connection's messages are handled one after the other, and a
 //! join is waited for.
 
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! How whoever is not let in is told so, on both transports.
 //!
 //! What Phoenix answers with 500, because a clause does not match or a decoder raises, is a refusal like any other here.
-//! Source: contract Phoenix 1.8.12, §1.3, §1.5 and §1.10; contract Lightning 2.13, §3.3.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports`; Lightning 2.13, `LightningWeb.UserSocket`.
 
 use std::sync::Arc;
 

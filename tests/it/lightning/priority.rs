@@ -1,7 +1,7 @@
 //! Edit priority, live: what a client that asked is pushed of it, and when.
 //!
 //! Owns the stories. Not here: whom they are about ([`team`]), and what a client reads ([`member`]).
-//! Source: contract Lightning 2.13, `build_presences_summary/2` and the `set-disabled` of the legacy editor.
+//! Source: Lightning 2.13, `build_presences_summary/2` and the `set-disabled` of the legacy editor.
 
 mod member;
 mod team;

@@ -1,6 +1,6 @@
 //! What the body of a post may be.
 //!
-//! Source: contract Phoenix 1.8.12, §1.10.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
 use presenced::server::Options;
 use serde_json::json;

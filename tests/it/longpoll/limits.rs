@@ -1,6 +1,6 @@
 //! What requests a session holds, and what is not waited for.
 //!
-//! Source: contract Phoenix 1.8.12, §1.10; how many polls may wait is ours.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`; how many polls may wait is ours.
 
 use std::time::{Duration, Instant};
 

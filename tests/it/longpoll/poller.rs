@@ -1,6 +1,6 @@
 //! One long-poll client: its requests, and the token that names its session.
 //!
-//! Source: contract Phoenix 1.8.12, §1.10.
+//! Source: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
 use std::net::SocketAddr;
 

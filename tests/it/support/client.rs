@@ -2,7 +2,7 @@
 //!
 //! Owns: its refs, and a mailbox of what came but was not asked for yet.
 //! It reads only while somebody waits for something: a client that is not asked for anything does not read at all.
-//! Source: contract Phoenix 1.8.12, `Phoenix.Socket.V1.JSONSerializer` and `Phoenix.Socket.V2.JSONSerializer`.
+//! Source: Phoenix 1.8.12, `Phoenix.Socket.V1.JSONSerializer` and `Phoenix.Socket.V2.JSONSerializer`.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
