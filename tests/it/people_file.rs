@@ -227,23 +227,23 @@ async fn a_secret_without_people_or_too_short_ends_with_78_and_is_not_printed() 
 async fn each_secret_that_is_of_no_use_is_named_for_itself() {
     let file = TestFile::new("previous.toml", PEOPLE);
     let short = "a secret key base has at least 20 bytes";
-    let table: [(&[(&str, &str)], Vec<String>); 3] = [
+    let table = [
         (
-            &[("SECRET_KEY_BASE", SECRET), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
+            vec![("SECRET_KEY_BASE", SECRET), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
             vec![format!("SECRET_KEY_BASE_PREVIOUS: {short}")],
         ),
         (
-            &[("SECRET_KEY_BASE", "too-short"), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
+            vec![("SECRET_KEY_BASE", "too-short"), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
             vec![format!("SECRET_KEY_BASE: {short}"), format!("SECRET_KEY_BASE_PREVIOUS: {short}")],
         ),
         (
-            &[("SECRET_KEY_BASE_PREVIOUS", PREVIOUS)],
+            vec![("SECRET_KEY_BASE_PREVIOUS", PREVIOUS)],
             vec!["SECRET_KEY_BASE_PREVIOUS: is of no use without SECRET_KEY_BASE".to_owned()],
         ),
     ];
     for (variables, lines) in table {
         for flags in [&["--people", file.path()][..], &["token", "make", "ada"]] {
-            let ended = process::run(flags, variables).await;
+            let ended = process::run(flags, &variables).await;
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{flags:?} {ended:?}");
             let expected: String = lines.iter().map(|line| format!("presenced: {line}\n")).collect();
             assert_eq!(ended.stderr, expected, "{flags:?}");
