@@ -12,7 +12,7 @@ use crate::support::process::run;
 async fn the_whole_configuration_is_said_whichever_side_of_the_word_a_flag_stands() {
     let flags =
         ["--port", "0", "check", "--listen-address", "127.0.0.1,::1", "--api-listen-address", "127.0.0.1:0"];
-    let token = "an API token that is long enough to be one";
+    let token = "an-API-token-that-is-long-enough-to-be-one";
     let variables = [
         ("API_TOKEN", token),
         ("TRUSTED_PROXIES", "10.0.0.0/8,unix"),

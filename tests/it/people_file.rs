@@ -229,21 +229,21 @@ async fn each_secret_that_is_of_no_use_is_named_for_itself() {
     let short = "a secret key base has at least 20 bytes";
     let table = [
         (
-            vec![("SECRET_KEY_BASE", SECRET), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
+            &[("SECRET_KEY_BASE", SECRET), ("SECRET_KEY_BASE_PREVIOUS", "too-short")][..],
             vec![format!("SECRET_KEY_BASE_PREVIOUS: {short}")],
         ),
         (
-            vec![("SECRET_KEY_BASE", "too-short"), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
+            &[("SECRET_KEY_BASE", "too-short"), ("SECRET_KEY_BASE_PREVIOUS", "too-short")],
             vec![format!("SECRET_KEY_BASE: {short}"), format!("SECRET_KEY_BASE_PREVIOUS: {short}")],
         ),
         (
-            vec![("SECRET_KEY_BASE_PREVIOUS", PREVIOUS)],
+            &[("SECRET_KEY_BASE_PREVIOUS", PREVIOUS)],
             vec!["SECRET_KEY_BASE_PREVIOUS: is of no use without SECRET_KEY_BASE".to_owned()],
         ),
     ];
     for (variables, lines) in table {
         for flags in [&["--people", file.path()][..], &["token", "make", "ada"]] {
-            let ended = process::run(flags, &variables).await;
+            let ended = process::run(flags, variables).await;
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{flags:?} {ended:?}");
             let expected: String = lines.iter().map(|line| format!("presenced: {line}\n")).collect();
             assert_eq!(ended.stderr, expected, "{flags:?}");
