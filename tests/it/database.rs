@@ -4,6 +4,7 @@
 
 mod canvases;
 mod check;
+mod crowded;
 mod herd;
 mod lightning;
 mod logins;

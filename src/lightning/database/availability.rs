@@ -1,7 +1,8 @@
 //! Whether the database answers: while it does not, nobody waits for it.
 //!
-//! Owns the two states and what leads from one to the other. A question that fails, or has no answer in time, makes it
-//! *away*; a look at every table that succeeds makes it *available*. So a server that is there and yet too slow is away
+//! Owns the two states and what leads from one to the other. A question that is lost, or has no answer in time, makes it
+//! *away*; one that PostgreSQL itself refuses fails alone, and has a look decide. A look at every table that succeeds
+//! makes it *available*. So a server that is there and yet too slow is away
 //! as well, as soon as one question ran out of time, and nothing piles up behind it.
 
 use std::time::Duration;
@@ -62,7 +63,9 @@ impl Availability {
                 Err(failure) => failure,
             },
         };
-        self.went(&failure);
+        if !failure.is_of_one_question() {
+            self.went(&failure);
+        }
         self.doubt.notify_one();
         Err(failure.into())
     }

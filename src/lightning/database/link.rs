@@ -11,8 +11,11 @@ use std::time::Duration;
 use deadpool_postgres::{ClientWrapper, Connect, Manager, ManagerConfig, Object, Pool, PoolError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -26,6 +29,9 @@ use super::url::DatabaseUrl;
 /// The way to a database.
 pub(super) struct Link {
     pool: Pool,
+    /// When PostgreSQL last refused a further connection, as there were too many.
+    refused: Mutex<Option<Instant>>,
+    given_back: Notify,
 }
 
 /// Parameters, each with its type: so that a question takes one round trip, and leaves no prepared statement behind
@@ -64,7 +70,8 @@ impl Link {
         config.keepalives_idle(KEEPALIVE_AFTER);
         let manager = Manager::from_connect(config, Connector { tls: connector }, ManagerConfig::default());
         let pool = Pool::builder(manager).max_size(size).build();
-        Ok(Link { pool: pool.expect("a pool without time limits of its own needs no runtime") })
+        let pool = pool.expect("a pool without time limits of its own needs no runtime");
+        Ok(Link { pool, refused: Mutex::new(None), given_back: Notify::new() })
     }
 
     /// The rows of an answer. A connection that had died while nobody used it says nothing of the server, so a
@@ -84,8 +91,38 @@ impl Link {
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(Failure::TimedOut(limit)))
     }
 
+    /// A connection of the pool, or a new one. Where PostgreSQL grants no more, one that another question gives back:
+    /// that there are fewer than hoped for makes it slower, and does not make it fail.
+    async fn connection(&self) -> Result<Object, Failure> {
+        loop {
+            if self.is_crowded() {
+                // One that is given back to somebody who then gives up wakes nobody else.
+                let _ = tokio::time::timeout(SEE_AGAIN_AFTER, self.given_back.notified()).await;
+                if self.is_crowded() {
+                    continue;
+                }
+            }
+            match self.pool.get().await {
+                Err(PoolError::Backend(error)) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                    *self.refused.lock() = Some(Instant::now());
+                    if self.pool.status().size == 0 {
+                        return Err(PoolError::Backend(error).into());
+                    }
+                }
+                connection => return Ok(connection?),
+            }
+        }
+    }
+
+    /// Whether all connections are in use and another was refused a moment ago.
+    fn is_crowded(&self) -> bool {
+        let pool = self.pool.status();
+        let lately = self.refused.lock().is_some_and(|at| at.elapsed() < REFUSED_FOR);
+        lately && pool.size > 0 && pool.available == 0
+    }
+
     async fn ask(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Failure> {
-        let lease = Lease(Some(self.pool.get().await?));
+        let lease = Lease { connection: Some(self.connection().await?), given_back: &self.given_back };
         let answer = lease.query_typed(sql, parameters).await;
         match answer {
             Ok(rows) => {
@@ -102,27 +139,32 @@ impl Link {
 
 /// A connection of the pool. Unless its answer has come in full it is closed, and not given back: the next question
 /// would wait behind this one.
-struct Lease(Option<Object>);
+struct Lease<'a> {
+    connection: Option<Object>,
+    /// Told when it ends, in whatever way.
+    given_back: &'a Notify,
+}
 
-impl Lease {
+impl Lease<'_> {
     fn give_back(mut self) {
-        self.0.take();
+        self.connection.take();
     }
 }
 
-impl Deref for Lease {
+impl Deref for Lease<'_> {
     type Target = ClientWrapper;
 
     fn deref(&self) -> &ClientWrapper {
-        self.0.as_ref().expect("it is there until it is given back")
+        self.connection.as_ref().expect("it is there until it is given back")
     }
 }
 
-impl Drop for Lease {
+impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             drop(Object::take(connection));
         }
+        self.given_back.notify_one();
     }
 }
 
@@ -156,6 +198,18 @@ pub(super) struct Words {
     text: String,
     /// The connection was lost, which another one need not be.
     lost: bool,
+    /// PostgreSQL said it, of this question or of one connection more, and goes on.
+    goes_on: bool,
+}
+
+impl Failure {
+    /// Whether it says nothing of other questions: PostgreSQL is there, and answered that it does not do this one.
+    pub(super) fn is_of_one_question(&self) -> bool {
+        match self {
+            Failure::Question(words) | Failure::Connect(words) => words.goes_on,
+            Failure::TimedOut(_) | Failure::Lacking(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Words {
@@ -169,14 +223,16 @@ impl From<tokio_postgres::Error> for Words {
     fn from(error: tokio_postgres::Error) -> Self {
         if let Some(said) = error.as_db_error() {
             let ended = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT];
+            let lost = ended.contains(said.code());
             return Words {
                 text: format!("{} ({})", said.message(), said.code().code()),
-                lost: ended.contains(said.code()),
+                lost,
+                goes_on: !lost && *said.code() != SqlState::CANNOT_CONNECT_NOW,
             };
         }
         let causes = std::iter::successors(error.source(), |&cause| cause.source());
         let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-        Words { text, lost: true }
+        Words { text, lost: true, goes_on: false }
     }
 }
 
@@ -190,10 +246,13 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         Failure::Connect(match error {
             PoolError::Backend(error) => error.into(),
-            other => Words { text: other.to_string(), lost: false },
+            other => Words { text: other.to_string(), lost: false, goes_on: false },
         })
     }
 }
 
 /// A firewall that forgets a silent connection is noticed before somebody waits for it.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// How long a refusal of a further connection is taken to hold.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+const SEE_AGAIN_AFTER: Duration = Duration::from_millis(100);
