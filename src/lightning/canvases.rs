@@ -103,17 +103,23 @@ impl Canvases {
                 closer.close();
             }
         }
-        // Who may be here at all is looked at whatever becomes of this.
-        let workflows = self.workflows.review(self.people()).await;
+        let mut stay = Vec::new();
         for chunk in self.seats.entries().chunks(AT_ONCE) {
             let pairs: Vec<_> = chunk.iter().map(|seat| (seat.user.clone(), seat.project.clone())).collect();
             let access = self.people.access(&pairs).await?;
             for (seat, access) in chunk.iter().zip(access) {
                 if access == Access::None {
                     info!(user = %seat.user, topic = seat.canvas.topic(), "a user may not be on a canvas any more");
+                    seat.canvas.send(Reviewed { access });
+                } else {
+                    stay.push((seat.clone(), access));
                 }
-                seat.canvas.send(Reviewed { access });
             }
+        }
+        // What those who stay are told goes by their workflow too, as far as it could be looked at.
+        let workflows = self.workflows.review(self.people()).await;
+        for (seat, access) in stay {
+            seat.canvas.send(Reviewed { access });
         }
         workflows
     }

@@ -221,6 +221,22 @@ impl People for Database {
         .boxed()
     }
 
+    fn workflows<'a>(&'a self, ids: &'a [SmolStr]) -> Answer<'a, Vec<Option<Workflow>>> {
+        async move {
+            self.questions.availability.schema().await?;
+            self.questions.workflows(&ids.iter().map(|id| row_id(id)).collect::<Vec<_>>()).await
+        }
+        .boxed()
+    }
+
+    fn viewers_of<'a>(&'a self, projects: &'a [SmolStr]) -> Answer<'a, Vec<Arc<[String]>>> {
+        async move {
+            self.questions.availability.schema().await?;
+            self.questions.viewers_of(&projects.iter().map(|id| row_id(id)).collect::<Vec<_>>()).await
+        }
+        .boxed()
+    }
+
     /// Where somebody is found out, the answers that would let the same person in again are forgotten.
     fn still_in<'a>(&'a self, accounts: &'a [Account]) -> Answer<'a, Vec<bool>> {
         async move {

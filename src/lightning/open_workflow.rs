@@ -3,7 +3,7 @@
 //!
 //! Not here: what one client is told, and when (`canvas/priority`); the rule (`summary`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -86,27 +86,24 @@ impl OpenWorkflows {
         open
     }
 
-    /// Asks about every workflow again, one after the other, about each project once.
+    /// Asks about all workflows again, and about the projects that they are in, each once.
     ///
     /// # Errors
-    /// [`Unavailable`] for the first that the source could not answer for. What was known of it and of those behind
-    /// it stays.
+    /// [`Unavailable`], where the source could not answer for all of them; what was known of those stays.
     pub(super) async fn review(&self, people: &dyn People) -> Result<(), Unavailable> {
         let open: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
-        let mut viewers_of: HashMap<&str, Arc<[String]>> = HashMap::new();
-        for open in &open {
-            let Name { workflow, project } = &open.name;
-            let viewers = match viewers_of.get(project.as_str()) {
-                Some(viewers) => viewers.clone(),
-                None => {
-                    let viewers = people.viewers(project).await?;
-                    viewers_of.insert(project, viewers.clone());
-                    viewers
-                }
-            };
-            // One that the source does not know is not saved yet.
-            let deleted = people.workflow(workflow).await?.is_some_and(|workflow| workflow.deleted);
-            open.learn(Facts { viewers, deleted });
+        for open in open.chunks(AT_ONCE) {
+            let projects: BTreeSet<_> = open.iter().map(|open| open.name.project.clone()).collect();
+            let projects: Vec<_> = projects.into_iter().collect();
+            let viewers = people.viewers_of(&projects).await?;
+            let viewers_of: HashMap<_, _> = projects.iter().zip(viewers).collect();
+            let ids: Vec<_> = open.iter().map(|open| open.name.workflow.clone()).collect();
+            for (open, workflow) in open.iter().zip(people.workflows(&ids).await?) {
+                let viewers = viewers_of.get(&open.name.project).cloned().unwrap_or_default();
+                // One that the source does not know is not saved yet.
+                let deleted = workflow.is_some_and(|workflow| workflow.deleted);
+                open.learn(Facts { viewers, deleted });
+            }
         }
         Ok(())
     }
@@ -192,6 +189,9 @@ impl Ranked {
         Payload::Json(Json::of(&summary).expect("people, numbers and JSON are JSON"))
     }
 }
+
+/// How many one question to the people source is about.
+const AT_ONCE: usize = 1000;
 
 #[cfg(test)]
 mod tests {

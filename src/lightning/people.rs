@@ -43,6 +43,36 @@ pub trait People: Send + Sync + 'static {
     /// [`Unavailable`].
     fn viewers<'a>(&'a self, project: &'a str) -> Answer<'a, Arc<[String]>>;
 
+    /// What [`workflow`](Self::workflow) says of each of these, in their order, and as current as
+    /// [`still_in`](Self::still_in). By itself it asks for one after the other, which does where nothing is remembered.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn workflows<'a>(&'a self, ids: &'a [SmolStr]) -> Answer<'a, Vec<Option<Workflow>>> {
+        Box::pin(async move {
+            let mut workflows = Vec::with_capacity(ids.len());
+            for id in ids {
+                workflows.push(self.workflow(id).await?);
+            }
+            Ok(workflows)
+        })
+    }
+
+    /// The [`viewers`](Self::viewers) of each of these projects, in their order; otherwise as
+    /// [`workflows`](Self::workflows).
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn viewers_of<'a>(&'a self, projects: &'a [SmolStr]) -> Answer<'a, Vec<Arc<[String]>>> {
+        Box::pin(async move {
+            let mut viewers = Vec::with_capacity(projects.len());
+            for project in projects {
+                viewers.push(self.viewers(project).await?);
+            }
+            Ok(viewers)
+        })
+    }
+
     /// Which of these accounts could still connect, in their order. Asked again and again for everybody who is
     /// connected, so it is about what is true now, and not about what was found a moment ago.
     ///

@@ -96,6 +96,16 @@ impl Questions {
         Ok(Some(Workflow { project_id: project.to_string(), deleted }))
     }
 
+    /// These workflows, as [`workflow`](Self::workflow) says of each.
+    pub(super) async fn workflows(&self, ids: &[Option<Uuid>]) -> Result<Vec<Option<Workflow>>, Unavailable> {
+        let mut found = vec![None; ids.len()];
+        for row in self.ask(WORKFLOWS, &[(&ids, Type::UUID_ARRAY)]).await? {
+            let project_id = read::<Uuid>(&row, 1)?.to_string();
+            *numbered(&mut found, &row)? = Some(Workflow { project_id, deleted: read(&row, 2)? });
+        }
+        Ok(found)
+    }
+
     /// Whether there is a snapshot of this lock version.
     pub(super) async fn has_snapshot(&self, workflow: Uuid, version: i64) -> Result<bool, Unavailable> {
         let rows = self.ask(SNAPSHOT, &[(&workflow, Type::UUID), (&version, Type::INT8)]).await?;
@@ -106,6 +116,18 @@ impl Questions {
     pub(super) async fn viewers(&self, project: Uuid) -> Result<Arc<[String]>, Unavailable> {
         let rows = self.ask(VIEWERS, &[(&project, Type::UUID)]).await?;
         rows.iter().map(|row| read::<Uuid>(row, 0).map(|user| user.to_string())).collect()
+    }
+
+    /// Who may only look, of each of these projects.
+    pub(super) async fn viewers_of(
+        &self,
+        projects: &[Option<Uuid>],
+    ) -> Result<Vec<Arc<[String]>>, Unavailable> {
+        let mut viewers = vec![Vec::new(); projects.len()];
+        for row in self.ask(VIEWERS_OF, &[(&projects, Type::UUID_ARRAY)]).await? {
+            numbered(&mut viewers, &row)?.push(read::<Uuid>(&row, 1)?.to_string());
+        }
+        Ok(viewers.into_iter().map(Arc::from).collect())
     }
 
     async fn ask(&self, sql: &str, parameters: super::link::Parameters<'_>) -> Result<Vec<Row>, Unavailable> {
@@ -197,11 +219,21 @@ const ACCESS_WITH_SUPPORT: &str = access_with!(
 const WORKFLOW: &str =
     "SELECT project_id, deleted_at IS NOT NULL FROM workflows WHERE id = $1 AND project_id IS NOT NULL";
 
+const WORKFLOWS: &str = "SELECT asked.number, w.project_id, w.deleted_at IS NOT NULL
+     FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, number)
+     JOIN workflows w ON w.id = asked.id
+     WHERE w.project_id IS NOT NULL";
+
 const SNAPSHOT: &str =
     "SELECT 1 FROM workflow_snapshots WHERE workflow_id = $1 AND lock_version = $2 LIMIT 1";
 
 const VIEWERS: &str =
     "SELECT user_id FROM project_users WHERE project_id = $1 AND role::text = 'viewer' ORDER BY user_id";
+
+const VIEWERS_OF: &str = "SELECT asked.number, m.user_id
+     FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, number)
+     JOIN project_users m ON m.project_id = asked.id
+     WHERE m.role::text = 'viewer' ORDER BY asked.number, m.user_id";
 
 #[cfg(test)]
 mod tests {
