@@ -107,6 +107,9 @@ async fn look_at(database: &Database, lines: &mut Vec<String>) -> Option<String>
         Ok(found) => {
             lines.push(format!("database: PostgreSQL {}", found.server_version));
             lines.push(format!("Lightning's schema: {}", found.schema));
+            let signed = database.takes_signed_tokens(found.schema);
+            let taken = if signed { "encrypted and signed ones" } else { "encrypted ones alone" };
+            lines.push(format!("user tokens: {taken}"));
             let missing = found.missing.join(", ");
             (!missing.is_empty()).then(|| format!("the database lacks {missing}"))
         }

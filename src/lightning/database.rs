@@ -3,7 +3,7 @@
 //! Owns which look-ups may be answered from the last moments' answers, and when an older token counts. Not here: the
 //! SQL and its rules (`questions`), tokens (`proof`), connections (`link`), and what is known of the server
 //! (`availability`).
-//! Rules: contract/lightning.md §3, §6 and §7.
+//! Rules: Lightning 2.13, `LightningWeb.UserSocket`, `Lightning.Accounts` and `Lightning.Policies`.
 
 mod availability;
 mod link;
@@ -16,13 +16,14 @@ mod url;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
 use smol_str::SmolStr;
-use tracing::debug;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use self::availability::Availability;
@@ -67,6 +68,8 @@ pub struct Database {
     workflows: Recent<Uuid, Option<Workflow>>,
     snapshots: Recent<(Uuid, i64), bool>,
     viewers: Recent<Uuid, Arc<[String]>>,
+    /// The log has it that a signed token was refused.
+    told_of_signed_token: AtomicBool,
 }
 
 /// By what an account is looked up.
@@ -97,6 +100,7 @@ impl Database {
             workflows: Recent::default(),
             snapshots: Recent::default(),
             viewers: Recent::default(),
+            told_of_signed_token: AtomicBool::new(false),
         })
     }
 
@@ -138,7 +142,15 @@ impl Database {
                 self.accounts.answer(login, async move { questions.by_session(&token).await }).await?
             }
             Proof::User(_) if !self.takes_signed_tokens(schema) => {
-                debug!("a connection with a signed token is refused, as this Lightning makes none");
+                // Its signature is good: either somebody has an old page open, or the tables were taken for newer ones.
+                if self.told_of_signed_token.swap(true, Ordering::Relaxed) {
+                    debug!("a connection with a signed token is refused, as this Lightning makes none");
+                } else {
+                    warn!(
+                        "a connection with a good signed token is refused, as this Lightning makes none by its tables; \
+                         SIGNED_TOKENS=true takes them"
+                    );
+                }
                 return Ok(None);
             }
             Proof::User(id) => {
@@ -151,7 +163,8 @@ impl Database {
         Ok(account)
     }
 
-    fn takes_signed_tokens(&self, schema: Schema) -> bool {
+    /// Whether a signed token of a user's id counts with a Lightning of this schema.
+    pub fn takes_signed_tokens(&self, schema: Schema) -> bool {
         self.options.signed_tokens || schema.generation == Generation::Older
     }
 

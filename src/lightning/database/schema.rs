@@ -1,7 +1,7 @@
 //! Which tables and columns of Lightning's are there, and what that says of its version.
 //!
-//! Source: contract/lightning.md §3.6 and §6. The newer generation is told by `users.support_user`: since then pages
-//! carry login sessions, and no signed user ids any more.
+//! Source: Lightning 2.13 and what came behind it. That pages carry login sessions, and no signed user ids any more, is told
+//! by `users.support_user` and `workflows.state` together: support users alone came some versions before.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -82,9 +82,9 @@ impl Found {
                 missing.extend(lost.map(|column| format!("{table}.{column}")));
             }
         }
-        let newer = has("users", "support_user");
+        let newer = has("users", "support_user") && has("workflows", "state");
         let generation = if newer { Generation::Newer } else { Generation::Older };
-        let support_access = newer && has("projects", "allow_support_access");
+        let support_access = has("users", "support_user") && has("projects", "allow_support_access");
         Found { server_version, schema: Schema { generation, support_access }, missing }
     }
 }
@@ -140,12 +140,15 @@ mod tests {
     #[test]
     fn the_generation_is_told_by_the_columns() {
         let support_user = ("users", "support_user");
+        let state = ("workflows", "state");
         let allowed = ("projects", "allow_support_access");
         let table = [
             (vec![], "older, without support access"),
             (vec![allowed], "older, without support access"),
-            (vec![support_user], "newer, without support access"),
-            (vec![support_user, allowed], "newer, with support access"),
+            (vec![state, allowed], "older, without support access"),
+            (vec![support_user, allowed], "older, with support access"),
+            (vec![support_user, state], "newer, without support access"),
+            (vec![support_user, state, allowed], "newer, with support access"),
         ];
         for (with, expected) in table {
             let found = found(&[], &with);
