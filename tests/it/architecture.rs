@@ -321,7 +321,13 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
     ("tokio_postgres", &[("lightning/database", "what is asked of Lightning's tables stays in one place")]),
     ("rustls", &[("lightning/database/tls.rs", "the way to the database")]),
     ("anyhow", &[("main.rs", "errors end the process")]),
-    ("Instant::now", &[("runtime", "the only clock")]),
+    (
+        "Instant::now",
+        &[
+            ("runtime", "the only clock"),
+            ("lightning/database/link.rs", "a connection that was just refused is not tried again at once"),
+        ],
+    ),
     (
         "SystemTime::now",
         &[("runtime", "the only clock"), ("lightning/clock.rs", "sessions and tokens are dated")],

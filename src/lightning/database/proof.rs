@@ -1,6 +1,6 @@
 //! What a user token proves, by the two generations of Lightning's tokens.
 //!
-//! Rules: `LightningWeb.UserSocket.connect/3`; contract/lightning.md §3.3 and §3.4. Each generation has its own kind:
+//! Rules: `LightningWeb.UserSocket.connect/3` and `Phoenix.Token`. Each generation has its own kind:
 //! an encrypted token holds a login session, a signed one a user's id, and neither may hold what is the other's.
 
 use std::error::Error;

@@ -1,6 +1,6 @@
 //! What is asked of Lightning's tables, one SQL statement each.
 //!
-//! Rules: contract/lightning.md §3.3 and §3.6 (who may come), §6 (what one may do). Timestamps are without time zone,
+//! Rules: `Lightning.Accounts` (who may come) and `Lightning.Policies` (what one may do). Timestamps are without time zone,
 //! in UTC. Roles and addresses are of types of Lightning's own, and read as text.
 
 use std::sync::Arc;

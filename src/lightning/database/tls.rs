@@ -1,6 +1,6 @@
 //! TLS to the database, as Lightning turns it on and off.
 //!
-//! Rules: Lightning's `DISABLE_DB_SSL` and `DISABLE_DB_SSL_CERT_VERIFY`; contract/lightning.md §7. What a certificate
+//! Rules: Lightning's `DISABLE_DB_SSL` and `DISABLE_DB_SSL_CERT_VERIFY`, of its `Lightning.Config.Bootstrap`. What a certificate
 //! is checked against are the machine's own roots, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 
 use std::sync::Arc;
