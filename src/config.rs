@@ -20,6 +20,7 @@ use self::people::PeopleFlags;
 pub use self::people::PeopleSource;
 use self::secrets::{SECRET_KEY_BASE, user_keys};
 use self::values::Values;
+use crate::bench::BenchCommand;
 use crate::lightning::token::Keys;
 use crate::ops::logging::{self, Format};
 use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins, TrustedProxies};
@@ -121,6 +122,7 @@ enum Command {
     },
     /// Read the configuration, try to listen, look at the database, and say what was found
     Check,
+    Bench(BenchCommand),
 }
 
 /// What a process is asked to do.
@@ -131,6 +133,8 @@ pub enum Invocation {
     Token(TokenCommand, Keys),
     /// To say what it would serve with.
     Check(Box<Config>),
+    /// To measure a server.
+    Bench(BenchCommand),
 }
 
 impl Invocation {
@@ -145,6 +149,7 @@ impl Invocation {
         let mut flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match flags.command.take() {
             Some(Command::Token { command }) => token_keys().map(|keys| Invocation::Token(command, keys)),
+            Some(Command::Bench(command)) => Ok(Invocation::Bench(command)),
             command => {
                 let config = Config::from_flags(flags, &matches).unwrap_or_else(|error| error.exit());
                 let config = Box::new(config?);

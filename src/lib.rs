@@ -23,6 +23,7 @@ mod runtime;
 
 // the application and the process
 pub mod api;
+pub mod bench;
 pub mod check_command;
 pub mod config;
 pub mod lightning;

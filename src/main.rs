@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Serve(config)) => *config,
         Ok(Invocation::Check(config)) => return report(&config),
         Ok(Invocation::Token(command, keys)) => return print(command.run(&keys)),
+        Ok(Invocation::Bench(command)) => return command.run(),
         Err(bad) => {
             bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
             return ExitCode::from(EX_CONFIG);

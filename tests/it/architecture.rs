@@ -293,6 +293,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lightning", &["channel", "presence"]),
     ("api", &["channel", "lightning"]),
     ("ops", &["runtime"]),
+    ("bench", &["wire"]),
 ];
 
 /// Names that are kept to few places, with the reason that each has.
@@ -328,6 +329,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("lightning/database/link.rs", "a connection that was just refused is not tried again at once"),
         ],
     ),
+    ("Instant::now", &[("runtime", "the server's only clock"), ("bench", "measures time")]),
     (
         "SystemTime::now",
         &[("runtime", "the only clock"), ("lightning/clock.rs", "sessions and tokens are dated")],
