@@ -122,7 +122,7 @@ enum Command {
     },
     /// Read the configuration, try to listen, look at the database, and say what was found
     Check,
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 }
 
 /// What a process is asked to do.
@@ -134,7 +134,7 @@ pub enum Invocation {
     /// To say what it would serve with.
     Check(Box<Config>),
     /// To measure a server.
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
 }
 
 impl Invocation {

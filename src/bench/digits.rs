@@ -40,7 +40,7 @@ mod tests {
         for (number, text) in table {
             assert_eq!(grouped(number), text);
         }
-        assert_eq!((rounded(3.14159), rounded(1234.5)), ("3.14".to_owned(), "1 235".to_owned()));
+        assert_eq!((rounded(6.126), rounded(1234.5)), ("6.13".to_owned(), "1 235".to_owned()));
     }
 
     #[test]

@@ -15,19 +15,21 @@ unusable arguments. Ctrl-C ends a run early and tells what it has."
 pub(super) const IDLE: &str = help!(
     "\
 Counts sightings: each client is owed the sight of each member of its group, in presence_state or presence_diff.
-Latency: from the connection to the end of the join. Figures: clients_joined, connect_join_s, joins_per_s, and with --pid
-kb_per_connection, the server's memory behind the stay less that before, for each client.
+Latency: from opening the connection to the end of the join.
+Figures: clients_joined, connect_join_s, joins_per_s, and with --pid kb_per_connection: the server's memory behind the
+stay, less that before, for each client.
 
 Examples:
   presenced bench idle --clients 10000 --pid $(pidof presenced)
-  presenced bench idle --url ws://127.0.0.1:4100/socket --topic 'room:{g}' --params '{\"track\":{}}'
-  presenced bench idle --topic 'workflow:collaborate:{g}' --params '{\"project_id\":\"p1\",\"action\":\"edit\"}'"
+  presenced bench idle --topic 'workflow:collaborate:{g}' --params '{\"project_id\":\"p1\",\"action\":\"edit\"}'
+  presenced bench idle --url ws://127.0.0.1:4100/socket --topic 'room:{g}' --params '{\"track\":{}}'"
 );
 
 pub(super) const FANOUT: &str = help!(
     "\
-Counts deliveries: each member, the sender too, is owed each message once and in order. Latency: from sending to
-receipt, in a closed loop; see bench latency for what users feel. Figures: messages_sent.
+Counts deliveries: each member, the sender too, is owed each message once and in order.
+Latency: from sending to receipt, in a closed loop. What users feel of a server is for bench latency to tell.
+Figures: messages_sent.
 
 The server needs a channel that broadcasts what it is sent; Lightning's canvas does not. The one in examples/ does:
   cargo run --release --example conformance -- --port 4100
@@ -37,8 +39,9 @@ The server needs a channel that broadcasts what it is sent; Lightning's canvas d
 pub(super) const STORM: &str = help!(
     "\
 Counts sightings: each client is owed the sight of each client, itself among them, in presence_state or presence_diff.
-Latency: from a client's join until it has seen all. Figures: clients_converged, frames, megabytes. The clients must be
-different users, whom presence knows by --key.
+Latency: from a client's join until it has seen all.
+Figures: clients_converged, frames, megabytes.
+The clients must be different users, whom presence knows by --key.
 
 Examples:
   presenced bench storm --clients 1000
@@ -47,9 +50,10 @@ Examples:
 
 pub(super) const CHURN: &str = help!(
     "\
-Counts rounds: a join, its presence_state, a leave and the phx_close that ends it. Latency: from a join to its
-presence_state. When all is over each resident must list whom it listed before, by phx_ref, or the run fails. Figures:
-residents, rounds_measured, diffs_to_residents, diffs_a_round, last_diff_behind_last_leave_s.
+Counts rounds: a join, its presence_state, a leave and the phx_close that ends it. When all is over, each resident must
+list whom it listed before, by phx_ref, or the run fails.
+Latency: from a join to its presence_state.
+Figures: residents, rounds_measured, diffs_to_residents, diffs_a_round, last_diff_behind_last_leave_s.
 
 Examples:
   presenced bench churn --duration 10 --warmup 2 --json churn.json --plot churn.svg
@@ -59,8 +63,11 @@ Examples:
 pub(super) const LATENCY: &str = help!(
     "\
 An open loop: joins or broadcasts are due at a fixed rate, and a latency counts from when one was due, not from when it
-could be sent. Counts joins, or deliveries as bench fanout does. Figures: sent_late_p50_us and sent_late_p99_us, how far
-behind the rate things were sent: by this program, and for joins because every client was still at one.
+could be sent.
+Counts joins; or deliveries, as bench fanout does.
+Latency: from when it was due to the presence_state of the join, or to the receipt by each member.
+Figures: sent_late_p50_us and sent_late_p99_us, how far behind the rate things were sent: because of this program's own
+load, or, of joins, because every client was still at one.
 
 Examples:
   presenced bench latency --rate 500 --duration 30 --plot latency.svg

@@ -32,6 +32,7 @@ fn draw_into(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
+    let root = root.margin(12, 0, 0, 0);
     let root = root.titled(&title(report), (FONT, 20).into_font().color(&INK))?;
     let root = root.titled(&subtitle(report), (FONT, 14).into_font().color(&FAINT))?;
     let (upper, lower) = root.split_vertically(HEIGHT_OF_LATENCIES);
@@ -61,6 +62,7 @@ fn draw_latencies(
         .bold_line_style(GRID)
         .axis_style(FAINT)
         .label_style((FONT, 13).into_font().color(&INK))
+        .axis_desc_style((FONT, 15).into_font().color(&INK))
         .x_desc("percentile (%)")
         .y_desc(format!("{of} (ms)"))
         .x_label_formatter(&|x| percentile(*x))
@@ -85,6 +87,7 @@ fn draw_timeline(area: &Area<'_>, report: &Report) -> Result<(), Box<dyn std::er
         .bold_line_style(GRID)
         .axis_style(FAINT)
         .label_style((FONT, 13).into_font().color(&INK))
+        .axis_desc_style((FONT, 15).into_font().color(&INK))
         .x_desc("time (s)")
         .y_desc(format!("{} a second", report.counted))
         .x_label_formatter(&|at| short(*at))
@@ -127,16 +130,16 @@ fn curve(latencies: &Histogram<u64>) -> Vec<(f64, f64)> {
     points
 }
 
-/// For the middle of each part of the time line: what came, a second.
+/// For each part of the time line its rate a second, from its beginning to its end.
 fn rates(report: &Report) -> Vec<(f64, f64)> {
     let mut from = 0.0;
-    let rates = report.timeline.iter().map(|part| {
-        let length = part.at_s - from;
-        let middle = from + length / 2.0;
+    let steps = report.timeline.iter().flat_map(|part| {
+        let rate = part.received as f64 / (part.at_s - from);
+        let step = [(from, rate), (part.at_s, rate)];
         from = part.at_s;
-        (middle, part.received as f64 / length)
+        step
     });
-    rates.collect()
+    steps.collect()
 }
 
 /// The percentile at a place of its axis: 10 is 90, 1000 is 99.9.
@@ -150,8 +153,8 @@ fn short(number: f64) -> String {
     match number {
         1e6.. => format!("{:.1} M", number / 1e6),
         1e3.. => format!("{:.0} k", number / 1e3),
-        10.0.. => format!("{number:.0}"),
-        0.0 => "0".to_owned(),
+        _ if number.fract() == 0.0 => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
         _ => format!("{number:.2}"),
     }
 }

@@ -131,7 +131,15 @@ impl Progress {
         self.sample(self.last_seen());
         let mut stage = self.stage.lock();
         stage.measuring = None;
-        std::mem::take(&mut stage.timeline)
+        let mut timeline = std::mem::take(&mut stage.timeline);
+        // A rate cannot be told of a moment: what is left at the end belongs to the part before.
+        if let [.., before, last] = &mut timeline[..]
+            && last.at_s - before.at_s < PART.as_secs_f64() / 2.0
+        {
+            *before = Point { at_s: last.at_s, received: before.received + last.received };
+            timeline.pop();
+        }
+        timeline
     }
 
     fn sample(&self, now: Instant) {
@@ -154,7 +162,7 @@ impl Progress {
     /// terminal, else, where it `is_wanted`, on a line each. Does not return.
     pub(super) async fn tell(&self, is_wanted: bool) -> Infallible {
         let is_terminal = stderr().is_terminal();
-        let mut ticks = tokio::time::interval(PART);
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PART, PART);
         let mut before = 0;
         let mut tick = 0_u64;
         loop {
@@ -221,8 +229,10 @@ mod tests {
         progress.receive(2, began + Duration::from_millis(50));
         progress.sample(began + Duration::from_millis(100));
         progress.receive(3, began + Duration::from_millis(150));
+        progress.sample(began + Duration::from_millis(200));
+        progress.receive(4, began + Duration::from_millis(210));
         let timeline = progress.end();
-        assert_eq!(timeline.iter().map(|point| point.received).collect::<Vec<_>>(), [2, 3]);
-        assert!(timeline[0].at_s < timeline[1].at_s);
+        let parts: Vec<_> = timeline.iter().map(|part| ((part.at_s * 1e3).round(), part.received)).collect();
+        assert_eq!(parts, [(100.0, 2), (210.0, 7)], "the last part is too short to stand for itself");
     }
 }

@@ -33,9 +33,9 @@ pub(super) struct Report {
     pub short_clients: Vec<Short>,
     /// What went wrong, the most frequent first.
     pub troubles: Vec<TroubleCount>,
-    /// From the first thing asked for to the last that came, without the warm-up.
+    /// From the beginning to the last thing that came, without connecting and, of `churn`, without the warm-up.
     pub elapsed_s: f64,
-    /// What came within that, a second.
+    /// What came within that, for each second of it.
     pub received_per_s: f64,
     pub latency_us: Option<LatencyTable>,
     /// The mode's own numbers.
@@ -98,7 +98,12 @@ impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, number) in &self.0 {
-            map.serialize_entry(name, number)?;
+            // A count is to look like one.
+            if number.fract() == 0.0 && (0.0..WHOLE).contains(number) {
+                map.serialize_entry(name, &(*number as u64))?;
+            } else {
+                map.serialize_entry(name, number)?;
+            }
         }
         map.end()
     }
@@ -188,5 +193,7 @@ impl ServerUse {
     }
 }
 
+/// Up to which whole numbers are exact.
+const WHOLE: f64 = 9e15;
 /// Of the clients that a report names.
 const MOST_SHORT: usize = 10;

@@ -325,11 +325,11 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
     (
         "Instant::now",
         &[
-            ("runtime", "the only clock"),
+            ("runtime", "the server's only clock"),
+            ("bench", "measures time"),
             ("lightning/database/link.rs", "a connection that was just refused is not tried again at once"),
         ],
     ),
-    ("Instant::now", &[("runtime", "the server's only clock"), ("bench", "measures time")]),
     (
         "SystemTime::now",
         &[("runtime", "the only clock"), ("lightning/clock.rs", "sessions and tokens are dated")],

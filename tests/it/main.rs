@@ -2,6 +2,7 @@
 
 mod api;
 mod architecture;
+mod bench;
 mod channel_api;
 mod check;
 mod database;

@@ -34,7 +34,9 @@ impl Display for Report {
             row(f, &name.replace('_', " "), &number)?;
         }
         if let Some(server) = &self.server {
-            let each = server.cpu_us_per_received.map(|micros| format!(", {micros:.2} µs each"));
+            let each = server
+                .cpu_us_per_received
+                .map(|micros| format!(", {micros:.2} µs for each of the {}", self.counted));
             let (user, system) = (server.cpu_user_s, server.cpu_system_s);
             let each = each.unwrap_or_default();
             row(f, "server CPU", &format!("{user:.2} s user, {system:.2} s system{each}"))?;

@@ -82,9 +82,14 @@ impl Process {
         std::fs::read_dir(format!("/proc/{id}/fd")).expect("it is this user's process").count()
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it has not ended")
+    }
+
     /// Sends it a signal, such as `TERM`.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it has not ended").to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("there is a kill");
         assert!(sent.success());
     }

@@ -1,0 +1,92 @@
+//! Someone between client and server who does to the server's messages what no server may do.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use futures::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_hdr_async, connect_async};
+
+/// What is to become of a message of the server.
+pub enum Fate {
+    /// It reaches the client.
+    Pass,
+    /// It does not.
+    Lose,
+    /// It does twice.
+    Double,
+    /// It does behind the next one.
+    Hold,
+}
+
+type Downstream = WebSocketStream<TcpStream>;
+type Upstream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Meddling = Box<dyn FnMut(&str) -> Fate + Send>;
+
+/// Stands before a server, and meddles with what it says on the connection that was opened first. Returns where it
+/// listens.
+pub async fn meddler(server: SocketAddr, fate: impl FnMut(&str) -> Fate + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    tokio::spawn(async move {
+        let mut first: Option<Meddling> = Some(Box::new(fate));
+        while let Ok((stream, _)) = listener.accept().await {
+            // Whoever opens no WebSocket only looked whether somebody listens.
+            let Some(ends) = connect_both(stream, server).await else { continue };
+            let fate = first.take().unwrap_or_else(|| Box::new(|_| Fate::Pass));
+            // Either side may end at any time, and the other with it.
+            tokio::spawn(relay(ends, fate));
+        }
+    });
+    address
+}
+
+/// The client's WebSocket, and one to the server with the same path.
+async fn connect_both(stream: TcpStream, server: SocketAddr) -> Option<(Downstream, Upstream)> {
+    stream.set_nodelay(true).ok()?;
+    let path = Arc::new(Mutex::new(String::new()));
+    let seen = path.clone();
+    #[expect(clippy::result_large_err, reason = "tungstenite's own type")]
+    let look = move |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+        *seen.lock().expect("nobody panics with it") = request.uri().to_string();
+        Ok(response)
+    };
+    let client = accept_hdr_async(stream, look).await.ok()?;
+    let path = path.lock().expect("nobody panics with it").clone();
+    let (upstream, _) = connect_async(format!("ws://{server}{path}")).await.ok()?;
+    Some((client, upstream))
+}
+
+async fn relay((client, upstream): (Downstream, Upstream), mut fate: Meddling) -> Option<()> {
+    let (mut to_client, from_client) = client.split();
+    let (to_server, mut from_server) = upstream.split();
+    let up = from_client.forward(to_server);
+    let down = async {
+        let mut held: Option<Utf8Bytes> = None;
+        while let Some(Ok(message)) = from_server.next().await {
+            let Message::Text(text) = message else { continue };
+            let copies = match fate(&text) {
+                Fate::Pass => 1,
+                Fate::Lose => 0,
+                Fate::Double => 2,
+                Fate::Hold => {
+                    held = Some(text);
+                    continue;
+                }
+            };
+            for _ in 0..copies {
+                to_client.send(Message::Text(text.clone())).await.ok()?;
+            }
+            if let Some(held) = held.take() {
+                to_client.send(Message::Text(held)).await.ok()?;
+            }
+        }
+        Some(())
+    };
+    tokio::select! {
+        _ = up => None,
+        done = down => done,
+    }
+}
