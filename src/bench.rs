@@ -197,6 +197,10 @@ async fn measure<M: Mode>(
         if tokio::signal::ctrl_c().await.is_ok() {
             interrupted.cancel();
         }
+        // Whoever asks again does not wait for results.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(EXIT_FAILURE);
+        }
     });
     let outcome = tokio::select! {
         outcome = mode.run(&bench) => outcome,
@@ -259,5 +263,7 @@ fn is_stdout(file: impl AsRef<Path>) -> bool {
 
 /// What stands for standard output.
 const STDOUT: &str = "-";
+/// As that of a run that did not pass.
+const EXIT_FAILURE: i32 = 1;
 /// As clap's.
 const EX_ARGUMENTS: u8 = 2;

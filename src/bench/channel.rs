@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::client::Client;
-use super::incoming::Incoming;
+use super::incoming::{Incoming, PHX_CLOSE};
 use super::pattern::Pattern;
 use super::trouble::Trouble;
 
@@ -92,7 +92,7 @@ impl Client {
     /// meanwhile is handed on, these two among them.
     ///
     /// # Errors
-    /// [`Trouble::JoinRefused`], and those of [`receive`](Self::receive) and [`send`](Self::send).
+    /// [`Trouble::JoinRefused`] and [`Trouble::ChannelEnded`], and those of [`receive`](Self::receive) and [`send`](Self::send).
     pub(super) async fn join(
         &mut self,
         topic: &Topic,
@@ -106,6 +106,7 @@ impl Client {
         self.send(&format!(r#"["{join_ref}","{join_ref}",{json},"phx_join",{params}]"#)).await?;
         let mut outcome = None;
         let mut ready_at = None;
+        let mut trouble = None;
         loop {
             self.receive(&mut |frame, now| {
                 each(frame, now);
@@ -118,8 +119,14 @@ impl Client {
                 if is_reply && ready.is_reply() || !is_reply && message.event == ready.0.as_bytes() {
                     ready_at.get_or_insert(now);
                 }
+                if !is_reply {
+                    trouble = trouble.take().or(message.trouble(topic.written()));
+                }
             })
             .await?;
+            if let Some(trouble) = trouble.take() {
+                return Err(trouble);
+            }
             match (&mut outcome, ready_at) {
                 (Some(Err(reason)), _) => return Err(Trouble::JoinRefused(std::mem::take(reason))),
                 (Some(Ok(())), Some(ready_at)) => return Ok(Joined { join_ref, ready_at }),
@@ -131,7 +138,7 @@ impl Client {
     /// Leaves a topic, and waits until the channel is closed.
     ///
     /// # Errors
-    /// Those of [`receive`](Self::receive) and [`send`](Self::send).
+    /// [`Trouble::ChannelEnded`] and [`Trouble::MessageRefused`], and those of [`receive`](Self::receive) and [`send`](Self::send).
     pub(super) async fn leave(
         &mut self,
         topic: &Topic,
@@ -141,17 +148,20 @@ impl Client {
         let reference = self.next_ref();
         let json = topic.json();
         self.send(&format!(r#"["{join_ref}","{reference}",{json},"phx_leave",{{}}]"#)).await?;
-        let mut closed = false;
-        while !closed {
+        let mut end = None;
+        loop {
             self.receive(&mut |frame, now| {
                 each(frame, now);
-                let message = Incoming::read(frame);
-                closed |= message
-                    .is_some_and(|message| message.event == b"phx_close" && message.topic == topic.written());
+                let trouble = Incoming::read(frame).and_then(|message| message.trouble(topic.written()));
+                end = end.take().or(trouble);
             })
             .await?;
+            match end {
+                Some(Trouble::ChannelEnded(PHX_CLOSE)) => return Ok(()),
+                Some(trouble) => return Err(trouble),
+                None => {}
+            }
         }
-        Ok(())
     }
 
     /// Sends a heartbeat and reads up to its reply: the server has then sent all that stood in line for this client

@@ -88,13 +88,11 @@ impl Mode for Churn {
         bench.progress.enter("warming up");
         let at_home = Crew::start(bench, residents);
         let at_work = Crew::start(bench, workers);
-        bench.pass(self.warmup).await;
+        bench.pass(self.warmup, || at_work.is_done()).await;
         let diffs_before = bench.progress.frames();
         shift.is_measured.store(true, Relaxed);
         let started = bench.begin("joining and leaving", 0);
-        if !at_work.is_done() {
-            bench.pass(self.duration).await;
-        }
+        bench.pass(self.duration, || at_work.is_done()).await;
         shift.is_over.store(true, Relaxed);
         bench.until(|| at_work.is_done()).await;
         let measured = bench.end(&started);

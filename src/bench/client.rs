@@ -19,10 +19,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
-use super::endpoint::{Endpoint, KEY};
+use super::endpoint::Endpoint;
 use super::frames::{self, Frame};
 use super::trouble::Trouble;
-use crate::wire::websocket::accept_key;
 
 /// A connection. Its halves are apart, for whoever has to read and write at once.
 pub(super) struct Client {
@@ -61,7 +60,7 @@ impl Client {
         let mut stream = stream.map_err(|error| Trouble::Unreachable(error.kind()))?;
         stream.set_nodelay(true).map_err(|error| lost(&error))?;
         stream.write_all(endpoint.request(number).as_bytes()).await.map_err(|error| lost(&error))?;
-        let partial = handshake(&mut stream).await?;
+        let partial = handshake(&mut stream, &endpoint.accept).await?;
         let mut heartbeat = interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (reading, writing) = stream.into_split();
@@ -232,7 +231,7 @@ fn hand_on<'a>(
 }
 
 /// Reads the answer to the request, and returns what came behind it.
-async fn handshake(stream: &mut TcpStream) -> Result<Vec<u8>, Trouble> {
+async fn handshake(stream: &mut TcpStream, accept: &str) -> Result<Vec<u8>, Trouble> {
     let mut answer = Vec::with_capacity(LEAST_RESERVE);
     let end = loop {
         let count = stream.read_buf(&mut answer).await.map_err(|error| lost(&error))?;
@@ -251,7 +250,6 @@ async fn handshake(stream: &mut TcpStream) -> Result<Vec<u8>, Trouble> {
         Some(status) => return Err(Trouble::Refused(status)),
         None => return Err(Trouble::NoWebSocket),
     }
-    let accept = accept_key(KEY);
     let accepted = lines
         .filter_map(|line| line.split_once(':'))
         .any(|(name, value)| name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == accept);

@@ -24,25 +24,34 @@ pub(super) struct Crew<R> {
     at_work: Arc<AtomicU64>,
 }
 
+impl<R> Default for Crew<R> {
+    fn default() -> Self {
+        Crew { tasks: JoinSet::new(), handles: Vec::new(), at_work: Arc::default() }
+    }
+}
+
 impl<R: Role> Crew<R> {
-    /// Lets each do its work. The trouble that ends one is noted.
+    /// Lets each do its work.
     pub(super) fn start(bench: &Arc<Bench>, members: impl IntoIterator<Item = R>) -> Self {
-        let mut crew = Crew { tasks: JoinSet::new(), handles: Vec::new(), at_work: Arc::default() };
-        for mut member in members {
-            let (handle, registration) = AbortHandle::new_pair();
-            crew.handles.push(handle);
-            crew.at_work.fetch_add(1, Relaxed);
-            let (bench, at_work) = (bench.clone(), crew.at_work.clone());
-            crew.tasks.spawn(async move {
-                let worked = Abortable::new(member.work(), registration).await;
-                if let Ok(Err(trouble)) = worked {
-                    bench.trouble(&trouble);
-                }
-                at_work.fetch_sub(1, Relaxed);
-                member
-            });
-        }
+        let mut crew = Crew::default();
+        members.into_iter().for_each(|member| crew.add(bench, member));
         crew
+    }
+
+    /// Lets one more do its work. The trouble that ends it is noted.
+    pub(super) fn add(&mut self, bench: &Arc<Bench>, mut member: R) {
+        let (handle, registration) = AbortHandle::new_pair();
+        self.handles.push(handle);
+        self.at_work.fetch_add(1, Relaxed);
+        let (bench, at_work) = (bench.clone(), self.at_work.clone());
+        self.tasks.spawn(async move {
+            let worked = Abortable::new(member.work(), registration).await;
+            if let Ok(Err(trouble)) = worked {
+                bench.trouble(&trouble);
+            }
+            at_work.fetch_sub(1, Relaxed);
+            member
+        });
     }
 
     /// How many there are, at work or not.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::pattern::Pattern;
+use crate::wire::websocket::accept_key;
 
 /// A URL as phoenix.js is given it, such as `ws://127.0.0.1:4000/socket`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub(super) struct Endpoint {
     params: Vec<Param>,
     /// Client `i` brings the `i`th, and they come round.
     tokens: Vec<Token>,
+    /// What shows that the server means it.
+    pub accept: String,
 }
 
 impl Endpoint {
@@ -77,7 +80,14 @@ impl Endpoint {
         let address = tokio::net::TcpStream::connect((url.host(), url.port)).await?.peer_addr()?;
         let query = if url.query.is_empty() { String::new() } else { format!("&{}", url.query) };
         let path = format!("{}?vsn={VSN}{query}", url.path);
-        Ok(Endpoint { address, host: format!("{}:{}", url.host, url.port), path, params, tokens })
+        Ok(Endpoint {
+            address,
+            host: format!("{}:{}", url.host, url.port),
+            path,
+            params,
+            tokens,
+            accept: accept_key(KEY),
+        })
     }
 
     /// The request that opens a client's WebSocket.
@@ -176,7 +186,7 @@ const VSN: &str = "2.0.0";
 /// Phoenix's path of the WebSocket below that of the endpoint.
 const TRANSPORT: &str = "/websocket";
 /// Any 16 bytes do: the key is there to tell a WebSocket server from others, not to keep a secret.
-pub(super) const KEY: &str = "cHJlc2VuY2VkIGJlbmNoIQ==";
+const KEY: &str = "cHJlc2VuY2VkIGJlbmNoIQ==";
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::channel::{Ready, Topic};
@@ -62,8 +63,10 @@ impl Mode for Idle {
         let expected: u64 = expected.map(|group| group.end - group.start).sum();
         let started = bench.begin("joining", expected);
         let began = Instant::now();
-        let residents = bench.gather(0..self.clients, "a connection, or the end of a join", |number| {
-            let (bench, flags) = (bench.clone(), self.clone());
+        // Who has joined reads from then on, while others join.
+        let crew = Arc::new(Mutex::new(Crew::default()));
+        let joins = bench.gather(0..self.clients, "a connection, or the end of a join", |number| {
+            let (bench, flags, crew) = (bench.clone(), self.clone(), crew.clone());
             async move {
                 let group = number / flags.group;
                 let began = Instant::now();
@@ -74,16 +77,17 @@ impl Mode for Idle {
                 let mut watcher = Watcher::new(client, &bench, topic, params, &flags.key, whom);
                 let joined = watcher.join(&flags.ready).await?;
                 bench.latencies.samples().record(joined.ready_at - began);
-                Ok(Resident(watcher))
+                crew.lock().add(&bench, Resident(watcher));
+                Ok(())
             }
         });
-        let residents = residents.await;
-        let joined = residents.len() as f64;
+        joins.await;
         let took = began.elapsed().as_secs_f64();
+        let crew = std::mem::take(&mut *crew.lock());
+        let joined = crew.len() as f64;
 
         bench.progress.enter("staying");
-        let crew = Crew::start(bench, residents);
-        bench.pass(self.duration).await;
+        bench.pass(self.duration, || crew.is_done()).await;
         bench.until(|| bench.progress.received() >= expected || crew.is_done()).await;
         let measured = bench.end(&started);
         let mut figures =

@@ -55,7 +55,7 @@ impl<'a> Incoming<'a> {
         match self.event {
             _ if self.topic != topic => None,
             b"phx_error" => Some(Trouble::ChannelEnded("phx_error")),
-            b"phx_close" => Some(Trouble::ChannelEnded("phx_close")),
+            b"phx_close" => Some(Trouble::ChannelEnded(PHX_CLOSE)),
             b"phx_reply" => self.outcome().err().map(Trouble::MessageRefused),
             _ => None,
         }
@@ -80,6 +80,9 @@ fn first_field(text: &[u8]) -> Option<(&[u8], &[u8])> {
         }
     }
 }
+
+/// The event that ends a channel in order.
+pub(super) const PHX_CLOSE: &str = "phx_close";
 
 /// Of a reason, in characters.
 const REASON: usize = 200;

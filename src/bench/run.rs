@@ -168,11 +168,15 @@ impl Bench {
         }
     }
 
-    /// Lets time pass, or the interrupt come.
-    pub(super) async fn pass(&self, time: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(time) => {}
-            () = self.interrupted.cancelled() => self.cut_short("interrupted"),
+    /// Lets time pass, but not beyond the interrupt, nor when nobody is left for whom it would.
+    pub(super) async fn pass(&self, time: Duration, is_deserted: impl Fn() -> bool) {
+        let mut ticks = tokio::time::interval(LOOK);
+        let end = Instant::now() + time;
+        while Instant::now() < end && !is_deserted() {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.interrupted.cancelled() => return self.cut_short("interrupted"),
+            }
         }
     }
 

@@ -30,6 +30,9 @@ struct Sight {
     seen: Seen,
     frames: u64,
     bytes: u64,
+    /// Sightings since the counters were last told.
+    shown: u64,
+    last_at: Instant,
     complete_at: Option<Instant>,
     trouble: Option<Trouble>,
 }
@@ -50,6 +53,8 @@ impl Watcher {
             seen: Seen::none_of(group),
             frames: 0,
             bytes: 0,
+            shown: 0,
+            last_at: Instant::now(),
             complete_at: None,
             trouble: None,
         };
@@ -59,7 +64,9 @@ impl Watcher {
     /// Joins, and looks meanwhile.
     pub(super) async fn join(&mut self, ready: &Ready) -> Result<Joined, Trouble> {
         let Watcher { client, topic, params, sight } = self;
-        client.join(topic, params, ready, &mut |frame, now| sight.note(frame, now)).await
+        let joined = client.join(topic, params, ready, &mut |frame, now| sight.note(frame, now)).await?;
+        sight.tell();
+        Ok(joined)
     }
 
     /// Looks, until the channel or the connection ends.
@@ -74,6 +81,7 @@ impl Watcher {
                     sight.trouble = sight.trouble.take().or(trouble);
                 })
                 .await?;
+            sight.tell();
             if let Some(trouble) = sight.trouble.take() {
                 return Err(trouble);
             }
@@ -105,6 +113,13 @@ impl Sight {
         if new > 0 && self.seen.missing() == 0 {
             self.complete_at = Some(now);
         }
-        self.bench.progress.receive(new, now);
+        self.shown += new;
+        self.last_at = now;
+    }
+
+    fn tell(&mut self) {
+        if self.shown > 0 {
+            self.bench.progress.receive(std::mem::take(&mut self.shown), self.last_at);
+        }
     }
 }

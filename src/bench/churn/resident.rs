@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 
 use super::super::channel::{Ready, Topic};
@@ -44,6 +45,8 @@ struct List {
     listed: Listed,
     settled: Arc<AtomicU64>,
     is_settled: bool,
+    /// Lists and diffs since the counters were last told.
+    frames: u64,
     trouble: Option<Trouble>,
 }
 
@@ -55,21 +58,25 @@ impl Housing {
     /// Lets the residents join, and waits until each lists all of its topic.
     pub(super) async fn settle(&self) -> Vec<Resident> {
         let count = self.group * self.topics.len() as u64;
-        let residents = self.bench.gather(0..count, "a connection, or a resident's presence", |number| {
+        // Who has joined reads from then on, while others join.
+        let crew = Arc::new(Mutex::new(Crew::default()));
+        let joins = self.bench.gather(0..count, "a connection, or a resident's presence", |number| {
+            let (bench, crew) = (self.bench.clone(), crew.clone());
             let place = number / self.group;
             let topic = usize::try_from(place).ok().and_then(|place| self.topics.get(place));
             let topic = topic.expect("there are as many topics as groups").clone();
             let params = self.bench.join_params.fill(number, place);
             let mut list = List::new(self, topic.clone());
             async move {
-                let mut client = list.bench.connect(number).await?;
-                client
-                    .join(&topic, &params, &Ready::from(STATE), &mut |frame, now| list.note_at(frame, now))
-                    .await?;
-                Ok(Resident { client, list, neighbours: HashSet::new() })
+                let mut client = bench.connect(number).await?;
+                client.join(&topic, &params, &Ready::from(STATE), &mut |frame, _| list.note(frame)).await?;
+                list.tell()?;
+                crew.lock().add(&bench, Resident { client, list, neighbours: HashSet::new() });
+                Ok(())
             }
         });
-        let crew = Crew::start(&self.bench, residents.await);
+        joins.await;
+        let crew = std::mem::take(&mut *crew.lock());
         let mut residents = self.calm(crew).await;
         for resident in &mut residents {
             resident.neighbours = resident.list.listed.present().clone();
@@ -111,10 +118,8 @@ impl Role for Resident {
     async fn work(&mut self) -> Result<(), Trouble> {
         let Resident { client, list, .. } = self;
         loop {
-            client.receive(&mut |frame, now| list.note_at(frame, now)).await?;
-            if let Some(trouble) = list.trouble.take() {
-                return Err(trouble);
-            }
+            client.receive(&mut |frame, _| list.note(frame)).await?;
+            list.tell()?;
         }
     }
 }
@@ -128,7 +133,8 @@ impl Role for LastCall {
         if client.has_ended() {
             return Ok(());
         }
-        client.last_call(&mut |frame, now| list.note_at(frame, now)).await
+        client.last_call(&mut |frame, _| list.note(frame)).await?;
+        list.tell()
     }
 }
 
@@ -141,32 +147,38 @@ impl List {
             listed: Listed::new(),
             settled: housing.settled.clone(),
             is_settled: false,
+            frames: 0,
             trouble: None,
         }
     }
 
-    fn note_at(&mut self, frame: &[u8], now: Instant) {
-        if self.note(frame) {
-            self.bench.progress.see_frames(1, now);
+    /// Tells the counters of what came since they were told last, and whether it was trouble.
+    fn tell(&mut self) -> Result<(), Trouble> {
+        if self.frames > 0 {
+            self.bench.progress.see_frames(std::mem::take(&mut self.frames), Instant::now());
+            self.count_settled();
         }
+        self.trouble.take().map_or(Ok(()), Err)
     }
 
-    /// Folds a frame in; whether it was of presence.
-    fn note(&mut self, frame: &[u8]) -> bool {
+    fn count_settled(&mut self) {
+        let is_settled = self.listed.present().len() as u64 == self.group;
+        match (self.is_settled, is_settled) {
+            (false, true) => drop(self.settled.fetch_add(1, Relaxed)),
+            (true, false) => drop(self.settled.fetch_sub(1, Relaxed)),
+            _ => {}
+        }
+        self.is_settled = is_settled;
+    }
+
+    /// Folds a frame in.
+    fn note(&mut self, frame: &[u8]) {
         let message = Incoming::read(frame).filter(|message| message.topic == self.topic.written());
-        let Some(message) = message else { return false };
-        let is_presence = self.listed.note(&message);
-        if is_presence {
-            let is_settled = self.listed.present().len() as u64 == self.group;
-            match (self.is_settled, is_settled) {
-                (false, true) => drop(self.settled.fetch_add(1, Relaxed)),
-                (true, false) => drop(self.settled.fetch_sub(1, Relaxed)),
-                _ => {}
-            }
-            self.is_settled = is_settled;
+        let Some(message) = message else { return };
+        if self.listed.note(&message) {
+            self.frames += 1;
         } else {
             self.trouble = self.trouble.take().or(message.trouble(self.topic.written()));
         }
-        is_presence
     }
 }
