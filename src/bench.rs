@@ -61,6 +61,7 @@ use self::storm::Storm;
 
 /// Measure a server of the Phoenix channels protocol, and hold what it delivers against what it owes
 #[derive(Debug, Args)]
+#[command(after_help = help::RESULTS)]
 pub struct BenchCommand {
     #[command(subcommand)]
     mode: Modes,

@@ -1,4 +1,4 @@
-//! What `presenced bench <mode> --help` says behind the flags.
+//! What `--help` says behind the flags: what each mode counts, and the keys of the JSON.
 
 macro_rules! help {
     ($mode:literal) => {
@@ -11,6 +11,24 @@ unusable arguments. Ctrl-C ends a run early and tells what it has."
         )
     };
 }
+
+pub(super) const RESULTS: &str = "\
+What --json writes is one object. A key that does not apply to a run is null:
+  mode, url, settings       what was run; settings are the mode's flags
+  passed                    whether all came as expected: exit code 0
+  cut_short                 why the run ended before its end
+  counted                   what these count: expected, received, lost, doubled, out_of_order
+  short_clients             the first ten clients whose own account is not exact: client, and the same counts
+  troubles                  what went wrong, the most frequent first: what, count
+  elapsed_s, received_per_s
+  latency_us                of, count, min, mean, p50, p90, p99, p99.9, max
+  figures                   the mode's own numbers
+  server                    with --pid: cpu_user_s, cpu_system_s, cpu_us_per_received, resident_before_kb,
+                            resident_after_kb
+  timeline                  what came, in parts of a tenth of a second: at_s, received
+
+Exit codes: 0 all came as expected; 1 something was lost, doubled, out of order or refused, or the run ended early; 2
+unusable arguments.";
 
 pub(super) const IDLE: &str = help!(
     "\

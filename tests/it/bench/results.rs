@@ -49,6 +49,23 @@ async fn a_table_on_standard_output_and_json_in_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_help_names_every_key_of_the_json() {
+    let server = Process::start(&[]).await;
+    let pid = server.id().to_string();
+    let json = bench("storm", server.address(), &["--clients", "3", "--pid", &pid]).await.passed();
+    let help = run(&["bench", "--help"], &[]).await.stdout;
+    let is_told = |key: &str| help.split([' ', ',', ':', ';', '\n']).any(|word| word == key);
+    let within = [&json, &json["latency_us"], &json["server"], &json["timeline"][0]];
+    for object in within {
+        let keys = object.as_object().unwrap_or_else(|| panic!("no object: {object}")).keys();
+        assert_eq!(keys.filter(|key| !is_told(key)).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+    let keys = json.as_object().expect("an object");
+    let named = ["passed", "cut_short", "lost", "short_clients", "troubles", "figures", "received_per_s"];
+    assert!(named.iter().all(|key| keys.contains_key(*key)), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_a_run_early_and_tells_what_it_has() {
     let server = Process::start(&[]).await;
     let url = format!("ws://{}/socket", server.address());
