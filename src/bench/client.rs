@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -201,9 +201,9 @@ impl Writing {
             return Ok(());
         }
         while !self.unsent.is_empty() {
-            match self.stream.write_buf(&mut self.unsent).await {
+            match self.stream.write(&self.unsent).await {
                 Ok(0) => return Err(Trouble::Lost(ErrorKind::WriteZero)),
-                Ok(_) => {}
+                Ok(count) => self.unsent.advance(count),
                 Err(error) => return Err(lost(&error)),
             }
         }
@@ -275,4 +275,4 @@ const MOST_RESERVE: usize = 1 << 20;
 /// Of an answer to the handshake, in bytes.
 const MAX_HEAD: usize = 16_384;
 /// As often as phoenix.js.
-const HEARTBEAT: Duration = Duration::from_secs(30);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);

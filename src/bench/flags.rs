@@ -23,14 +23,14 @@ pub(super) struct Target {
     /// The parameter token of every connection; better in the environment, where not everybody can read it
     #[arg(long, value_name = "TOKEN", env = "BENCH_TOKEN", hide_env_values = true)]
     pub token: Option<Token>,
-    /// A file with tokens, one a line: client 0 brings the first, and they come round
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    /// A file with tokens instead, one a line: client 0 brings the first, and they come round
+    #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The payload of every join: {i} is the client's number, {g} its group's
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub params: JoinParams,
-    /// How many clients connect at the same time
-    #[arg(long, value_name = "COUNT", default_value = "200", value_parser = count())]
+    /// How many clients connect at the same time. More than a server's backlog, often 128, wait a second for TCP
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = count())]
     pub connecting: u64,
     /// How long to wait for what does not come, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

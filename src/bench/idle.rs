@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::channel::{Ready, Topic};
+use super::client::HEARTBEAT;
 use super::crew::{Crew, Role};
 use super::flags::{count, seconds, serialize_seconds};
 use super::pattern::{Keys, Pattern};
@@ -44,7 +46,11 @@ pub(super) struct Idle {
 }
 
 /// A client that stays.
-struct Resident(Watcher);
+struct Resident {
+    watcher: Watcher,
+    /// Whether all have joined.
+    joined: CancellationToken,
+}
 
 impl Mode for Idle {
     const NAME: &'static str = "idle";
@@ -63,10 +69,11 @@ impl Mode for Idle {
         let expected: u64 = expected.map(|group| group.end - group.start).sum();
         let started = bench.begin("joining", expected);
         let began = Instant::now();
-        // Who has joined reads from then on, while others join.
         let crew = Arc::new(Mutex::new(Crew::default()));
+        let all_joined = CancellationToken::new();
         let joins = bench.gather(0..self.clients, "a connection, or the end of a join", |number| {
-            let (bench, flags, crew) = (bench.clone(), self.clone(), crew.clone());
+            let (bench, flags) = (bench.clone(), self.clone());
+            let (crew, all_joined) = (crew.clone(), all_joined.clone());
             async move {
                 let group = number / flags.group;
                 let began = Instant::now();
@@ -77,7 +84,7 @@ impl Mode for Idle {
                 let mut watcher = Watcher::new(client, &bench, topic, params, &flags.key, whom);
                 let joined = watcher.join(&flags.ready).await?;
                 bench.latencies.samples().record(joined.ready_at - began);
-                crew.lock().add(&bench, Resident(watcher));
+                crew.lock().add(&bench, Resident { watcher, joined: all_joined });
                 Ok(())
             }
         });
@@ -87,6 +94,7 @@ impl Mode for Idle {
         let joined = crew.len() as f64;
 
         bench.progress.enter("staying");
+        all_joined.cancel();
         bench.pass(self.duration, || crew.is_done()).await;
         bench.until(|| bench.progress.received() >= expected || crew.is_done()).await;
         let measured = bench.end(&started);
@@ -97,7 +105,7 @@ impl Mode for Idle {
         }
         let residents = crew.stop().await;
         let accounts: Vec<_> =
-            residents.iter().map(|Resident(it)| (it.client.number, it.account())).collect();
+            residents.iter().map(|it| (it.watcher.client.number, it.watcher.account())).collect();
         Outcome {
             reconciled: Reconciled::sum(&accounts),
             short: Short::of(accounts),
@@ -109,7 +117,11 @@ impl Mode for Idle {
 }
 
 impl Role for Resident {
+    /// What comes meanwhile is read when all have joined: the joins are measured, and share the machine with this. Only
+    /// where they take long must the client show that it lives.
     async fn work(&mut self) -> Result<(), Trouble> {
-        self.0.watch().await
+        // In time or not: it reads from now on.
+        let _ = tokio::time::timeout(HEARTBEAT, self.joined.cancelled()).await;
+        self.watcher.watch().await
     }
 }

@@ -25,9 +25,14 @@ struct Run {
 
 /// Runs a mode against an endpoint at this address, and reads its JSON.
 async fn bench(mode: &str, server: SocketAddr, flags: &[&str]) -> Run {
+    bench_with(mode, server, flags, &[]).await
+}
+
+/// The same with these variables.
+async fn bench_with(mode: &str, server: SocketAddr, flags: &[&str], variables: &[(&str, &str)]) -> Run {
     let url = format!("ws://{server}/socket");
     let flags = [&["bench", mode, "--url", &url, "--json", "-"], flags].concat();
-    let Ended { code, stdout, stderr } = run(&flags, &[]).await;
+    let Ended { code, stdout, stderr } = run(&flags, variables).await;
     let json = serde_json::from_str(&stdout);
     let json = json.unwrap_or_else(|error| panic!("{error} in {stdout}; and it said {stderr}"));
     Run { code, json, text: stderr }

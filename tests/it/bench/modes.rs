@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::{guarded, lobby, stalled};
-use super::{account, bench};
+use super::{account, bench, bench_with, troubles};
 use crate::support::process::Process;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,13 +132,16 @@ async fn each_client_brings_its_token() {
     std::fs::write(&file, "secret-0\n\nsecret-1\nsecret-2\n").expect("it can be written");
     let path = file.display().to_string();
     let flags = ["--clients", "3", "--messages", "2", "--topic", "lobby:t", "--param", "user={i}"];
-    let json =
-        bench("fanout", server.address(), &[&flags[..], &["--token-file", &path]].concat()).await.passed();
+    let of_file = [&flags[..], &["--token-file", &path]].concat();
+    let none = [("BENCH_TOKEN", "")];
+    let json = bench_with("fanout", server.address(), &of_file, &none).await.passed();
     assert_eq!(account(&json), [6, 6, 0, 0, 0]);
     std::fs::remove_file(file).expect("it is there");
-    let (json, text) =
-        bench("fanout", server.address(), &[&flags[..], &["--token", "secret-0"]].concat()).await.failed();
-    assert_eq!(super::troubles(&json), [("connection refused with HTTP status 403", 2)]);
+    // Client 0's, for all three.
+    let variable = [("BENCH_TOKEN", "secret-0")];
+    let (json, text) = bench_with("fanout", server.address(), &flags, &variable).await.failed();
+    assert_eq!(troubles(&json), [("connection refused with HTTP status 403", 2)]);
+    assert_eq!(json["received"], 2);
     assert!(!json.to_string().contains("secret-0") && !text.contains("secret-0"), "a token is not told");
 }
 
