@@ -128,7 +128,7 @@ pub(super) async fn run(bench: &Arc<Bench>, plan: &Plan<'_>, pace: Pace, late: &
     let started = bench.begin("sending", expected);
     let audience = Crew::start(bench, listeners);
     let speakers = Crew::start(bench, speaker);
-    bench.until(|| bench.progress.received() >= expected || speakers.is_done()).await;
+    bench.until(|| hall.room.settled() >= expected || speakers.is_done()).await;
     let measured = bench.end(&started);
 
     bench.progress.enter("calling in");

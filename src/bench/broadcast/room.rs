@@ -35,6 +35,11 @@ impl Room {
         }
     }
 
+    /// How many deliveries are settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled.load(SeqCst)
+    }
+
     /// Settles deliveries.
     pub(super) fn settle(&self, count: u64) {
         let settled = self.settled.fetch_add(count, SeqCst) + count;
