@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
+use super::fields::Viewer;
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::{Api, connections, events, of_type, sessions, workflows};
 
@@ -43,7 +44,7 @@ pub(super) fn document(api: &Api) -> Response<String> {
         sessions::end,
         connections::disconnect,
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, Viewer)),
     tags(
         (name = "workflows", description = "Who is on workflows"),
         (name = "sessions", description = "Sessions that are kept on workflows from outside, by lease"),

@@ -83,6 +83,9 @@ impl<'a> Fields<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Id(pub(super) String);
 
+/// The form of a viewer's id in a query: an [`Id`], or nothing, which names nobody.
+pub(super) struct Viewer;
+
 /// A user's name or address.
 pub(super) struct Name(pub(super) String);
 
@@ -179,6 +182,12 @@ impl PartialSchema for Id {
     }
 }
 
+impl PartialSchema for Viewer {
+    fn schema() -> RefOr<Schema> {
+        string().max_length(Some(MOST_CHARACTERS)).pattern(Some(NO_CONTROLS_OR_NOTHING)).into()
+    }
+}
+
 impl PartialSchema for Name {
     fn schema() -> RefOr<Schema> {
         string().max_length(Some(MOST_CHARACTERS)).into()
@@ -198,6 +207,7 @@ impl PartialSchema for UnixMicros {
 }
 
 impl ToSchema for Id {}
+impl ToSchema for Viewer {}
 impl ToSchema for Name {}
 impl ToSchema for LeaseSeconds {}
 impl ToSchema for UnixMicros {}
@@ -246,5 +256,6 @@ const MOST_LEASE_SECONDS: u16 = 3600;
 const MOST_MICROS: i64 = 9_007_199_254_740_991;
 /// No character of Unicode's category Cc.
 const NO_CONTROLS: &str = r"^[^\u0000-\u001F\u007F-\u009F]+$";
+const NO_CONTROLS_OR_NOTHING: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 /// The most faults that one answer tells of.
 const MOST_FAULTS: usize = 20;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use super::fields::{Field, Fields, Id, MOST_IDS};
+use super::fields::{Field, Fields, Id, MOST_IDS, Viewer};
 use super::problem::{Fault, PROBLEM_JSON, Problem, ProblemDocument};
 use super::{Api, json};
 use crate::lightning::clock::now_us;
@@ -150,7 +150,7 @@ fn too_much() -> Problem {
     params(
         ("workflow_id" = Id, Path, description = "The workflow"),
         ("user_id" = Id, Query, description = "Whose view it is"),
-        ("view_only" = Option<Vec<String>>, Query, style = Form, explode = true,
+        ("view_only" = Option<Vec<Viewer>>, Query, style = Form, explode = true,
             description = "The ids of those who may only look; empty for nobody. Without it, the viewers of the \
                 workflow's project"),
     ),
