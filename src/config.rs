@@ -275,7 +275,7 @@ database instead, which is only read; SECRET_KEY_BASE is needed then. It brings 
 
 Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; or, with API_TOKEN
 in the environment, of at least 32 bytes, beside the canvas clients. Where there is a token, every request brings it, as
-`Authorization: Bearer …`; without one web pages are refused. Beside the API, at --api-listen-address, are /metrics, which
-asks for the token too, and /health and /ready, which ask for nothing.
+`Authorization: Bearer …`; without one web pages are refused. On its own listener are /metrics, which asks for the token
+too, and /health and /ready, which ask for nothing.
 
 Exit codes: 0 stopped by a signal, 1 cannot listen, or `check` found something wrong, 2 unusable arguments, 78 unusable configuration.";
