@@ -261,21 +261,23 @@ fn format(text: &str) -> Result<Format, &'static str> {
 const MIN_OUTBOX_BYTES: usize = 65_536;
 
 const AFTER_HELP: &str = "\
-A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or
+A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or \
 workflow:presence:<id>.
 
-Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and is believed. Without --people
-it may add first_name, last_name and email, or be a guest without user_id; the page at / shows it. With --people it must
-be somebody of the file. With SECRET_KEY_BASE it brings a Phoenix.Token
-of its user id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the
-secrets in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
+Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and is believed. \
+Without --people it may add first_name, last_name and email, or be a guest without user_id; the page at / shows \
+it. With --people it must be somebody of the file. With SECRET_KEY_BASE it brings a Phoenix.Token of its user \
+id, as the parameter token or as authToken, and --people says who that is. Tokens made with one of the secrets \
+in SECRET_KEY_BASE_PREVIOUS, separated by white space, are still taken.
 
-With DATABASE_URL in the environment, such as postgres://user:password@host/database, people come from Lightning's
-database instead, which is only read; SECRET_KEY_BASE is needed then. It brings the token that Lightning's pages carry.
+With DATABASE_URL in the environment, such as postgres://user:password@host/database, people come from \
+Lightning's database instead, which is only read; SECRET_KEY_BASE is needed then. It brings the token that \
+Lightning's pages carry.
 
-Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; or, with API_TOKEN
-in the environment, of at least 32 bytes, beside the canvas clients. Where there is a token, every request brings it, as
-`Authorization: Bearer …`; without one web pages are refused. On its own listener are /metrics, which asks for the token
-too, and /health and /ready, which ask for nothing.
+Programs find the HTTP API at /api/v1, described by /api/v1/openapi.json, where --api-listen-address says; or, \
+with API_TOKEN in the environment, of at least 32 bytes, beside the canvas clients. Where there is a token, \
+every request brings it, as `Authorization: Bearer …`; without one web pages are refused. On its own listener \
+are /metrics, which asks for the token too, and /health and /ready, which ask for nothing.
 
-Exit codes: 0 stopped by a signal, 1 cannot listen, or `check` found something wrong, 2 unusable arguments, 78 unusable configuration.";
+Exit codes: 0 stopped by a signal, 1 cannot listen, or `check` found something wrong, 2 unusable arguments, 78 \
+unusable configuration.";
