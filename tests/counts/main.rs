@@ -59,7 +59,8 @@ impl Served {
         members
     }
 
-    /// Waits until all that was sent has been written, and nothing more comes.
+    /// Waits until all that was sent has been written, and nothing more comes: silence is nothing but time without a
+    /// frame.
     fn settle(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut before = self.counted("presenced_sent_frames_total");
