@@ -87,6 +87,14 @@ pub(crate) enum UpdateRefused {
 pub(crate) trait Peer: Send + Sync + 'static {
     /// Puts a frame in the line to the client.
     fn send(&self, frame: Frame);
+    /// The same for somebody who tells many at once: if it says `true`, the caller has to [`flush`](Self::flush) the
+    /// line once it has told them all.
+    fn hold(&self, frame: Frame) -> bool {
+        self.send(frame);
+        false
+    }
+    /// Sends what the line holds.
+    fn flush(&self) {}
     /// Puts something in the line of one of the connection's channels.
     fn mail(&self, channel: OwnerId, mail: Mail);
     /// Closes the connection, because its socket id was told to disconnect.

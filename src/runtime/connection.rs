@@ -1,7 +1,7 @@
 //! One connection, whatever carries it: what its client sends goes in, frames for its client come out.
 //!
 //! Owns the session and the channels. It is polled by the task of its transport (`socket`, `longpoll`), which also
-//! decides when to take what waits in the outbox.
+//! decides when to take mail out of the outbox, and what becomes of the frames there.
 //! Rules: Phoenix 1.8.12, `Phoenix.Socket` and `Phoenix.Channel.Server`.
 
 use std::collections::VecDeque;
@@ -49,8 +49,6 @@ pub(crate) struct Connection {
     held: usize,
     /// A crash of this connection is in the log; further ones are told in detail only.
     crash_told: bool,
-    /// Frames that are next to be written.
-    pub(crate) ready: VecDeque<Frame>,
     /// A callback was begun that has not returned yet: more to send may come of it in a moment.
     begun: bool,
     registration: Registration,
@@ -107,7 +105,6 @@ impl Connection {
             waiting: 0,
             held: 0,
             crash_told: false,
-            ready: VecDeque::new(),
             begun: false,
             registration,
         }
@@ -118,6 +115,11 @@ impl Connection {
         self.client.span(Some(self.registration.id().0))
     }
 
+    /// The line to its client.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// What is counted.
     pub(crate) fn counters(&self) -> &Counters {
         &self.node.counters
@@ -126,12 +128,6 @@ impl Connection {
     /// Whether the client's next message has to wait: a join is under way, or a channel is far behind.
     pub(crate) fn is_busy(&self) -> bool {
         self.joining.is_some() || self.waiting >= MAX_WAITING_BYTES
-    }
-
-    /// Whether so much is to be sent that it should be, before the client's next message adds to it: a client that
-    /// reads must not overflow its own line.
-    pub(crate) fn has_much_to_send(&self) -> bool {
-        self.outbox.has_much()
     }
 
     /// Whether a callback was begun since this was asked last, and has not returned at once. What it asked of others
@@ -201,18 +197,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Moves on what waits in the outbox: frames to `ready`, mail to its channel.
+    /// Hands the mail that waits in the outbox to its channels. Tells whether there was any.
     ///
     /// # Errors
     /// The reason to end.
-    pub(crate) fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let mut mail = Vec::new();
-        std::task::ready!(self.outbox.poll_take(cx, ITEMS_AT_A_TIME, &mut self.ready, &mut mail))?;
+    pub(crate) fn take_mail(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        let mail = self.outbox.take_mail()?;
+        let some = !mail.is_empty();
         for addressed in mail {
             let (id, mail) = *addressed;
             self.deliver(id, mail, cx);
         }
-        Poll::Ready(Ok(()))
+        Ok(some)
     }
 
     /// Moves on the callbacks under way; `Ready` when one of them returned.
@@ -243,16 +239,6 @@ impl Connection {
             }
         }
         returned
-    }
-
-    /// All that is still to be sent when the connection ends, in order.
-    pub(crate) fn unsent(&mut self) -> Vec<Frame> {
-        self.ready.drain(..).chain(self.outbox.rest()).collect()
-    }
-
-    /// Whether somebody asked the connection to end, while it can take nothing out of its outbox.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.outbox.poll_closed(cx)
     }
 
     /// Ends the connection: all it tracked leaves at once, then its channels are told.
@@ -515,8 +501,6 @@ fn send_reply(to: Option<ReplyRef>, reply: Option<Reply>) -> Result<(), EncodeEr
     }
 }
 
-/// How much is taken out of the outbox before it is written: what one call writes.
-const ITEMS_AT_A_TIME: usize = 64;
 /// How much of what the client sent may wait for its channels before nothing more is read from it.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// How long the channels of a closed connection have to terminate.

@@ -98,12 +98,13 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::counters::Counters;
 
     #[test]
     fn a_socket_id_is_forgotten_with_its_last_connection() {
         let connections = Arc::new(Connections::default());
         let register = |id| {
-            let outbox = Arc::new(Outbox::new(0));
+            let outbox = Arc::new(Outbox::new(0, Arc::new(Counters::new())));
             connections.register(OwnerId(id), Some("user:1".into()), outbox)
         };
         let (first, second) = (register(1), register(2));

@@ -124,8 +124,9 @@ impl Counters {
         lane.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A call wrote to a socket.
-    pub(crate) fn wrote(&self) {
+    /// A call wrote to a socket, and so completed these.
+    pub(crate) fn wrote(&self, frames: usize, bytes: usize) {
+        self.sent(frames, bytes);
         self.lane().writes.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -219,8 +220,7 @@ mod tests {
                 std::thread::spawn(move || {
                     for _ in 0..1000 {
                         counters.received(3);
-                        counters.sent(2, 5);
-                        counters.wrote();
+                        counters.wrote(2, 5);
                         counters.presences_changed(1);
                         counters.presences_changed(-1);
                     }

@@ -36,7 +36,11 @@ pub(crate) struct FanOut<'a> {
     payload: &'a Payload,
     /// `None` where that serializer cannot carry the message.
     frames: Vec<(Vsn, SmolStr, Option<Frame>)>,
+    held: &'a mut Held,
 }
+
+/// The lines that hold something which is to be flushed once everybody is told.
+pub(crate) type Held = Vec<Arc<dyn Peer>>;
 
 impl Subscriber {
     pub(crate) fn new(peer: Arc<dyn Peer>, vsn: Vsn, role: Role) -> Self {
@@ -54,8 +58,13 @@ impl Subscriber {
 }
 
 impl<'a> FanOut<'a> {
-    pub(crate) fn new(topic: &'a SmolStr, event: &'a SmolStr, payload: &'a Payload) -> Self {
-        FanOut { topic, event, payload, frames: Vec::new() }
+    pub(crate) fn new(
+        topic: &'a SmolStr,
+        event: &'a SmolStr,
+        payload: &'a Payload,
+        held: &'a mut Held,
+    ) -> Self {
+        FanOut { topic, event, payload, frames: Vec::new(), held }
     }
 
     /// A broadcast: to members.
@@ -88,8 +97,10 @@ impl<'a> FanOut<'a> {
     }
 
     fn send(&mut self, to: &Subscriber, under: &SmolStr) {
-        if let Some(frame) = self.frame(to.vsn, under) {
-            to.peer.send(frame.clone());
+        if let Some(frame) = self.frame(to.vsn, under).cloned()
+            && to.peer.hold(frame)
+        {
+            self.held.push(to.peer.clone());
         }
     }
 

@@ -73,7 +73,7 @@ impl Hub {
     /// Opens a connection that was let in.
     pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> Connection {
         let transport = admitted.client.transport;
-        let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes));
+        let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes, self.node.counters.clone()));
         admitted.accepted.topics.opened(Closer::new(&outbox));
         let id = self.node.new_owner();
         let socket_id = admitted.accepted.socket_id.clone();

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use super::fanout::{Role, Subscriber};
+use super::fanout::{Held, Role, Subscriber};
 use crate::channel::context::Seat;
 use crate::channel::node::Mail;
 use crate::presence::{OwnerId, Presences, Snapshot};
@@ -88,6 +88,7 @@ impl StateFor {
         present: &IndexMap<OwnerId, Subscriber, RandomState>,
         payload: &Payload,
         list: &Snapshot,
+        held: &mut Held,
     ) {
         let seat = &self.seat;
         if let Some(subscriber) = present.get(&seat.id()) {
@@ -96,7 +97,7 @@ impl StateFor {
                     let payload = payload.clone();
                     seat.peer.mail(seat.id(), Mail::Out { event: PRESENCE_STATE, payload });
                 }
-                _ => self.send(payload),
+                _ => self.send(payload, held),
             }
             subscriber.tell_observation(seat.id(), list);
         }
@@ -104,11 +105,15 @@ impl StateFor {
         let _ = self.done.send(());
     }
 
-    fn send(&self, list: &Payload) {
+    fn send(&self, list: &Payload, held: &mut Held) {
         let seat = &self.seat;
         let topic = Field::from(seat.topic.clone());
         match wire::encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, &PRESENCE_STATE, list) {
-            Ok(frame) => seat.peer.send(frame),
+            Ok(frame) => {
+                if seat.peer.hold(frame) {
+                    held.push(seat.peer.clone());
+                }
+            }
             Err(error) => {
                 tracing::warn!(topic = %Excerpt(&seat.topic), %error, "a presence_state cannot be encoded")
             }

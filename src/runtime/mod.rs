@@ -1,7 +1,7 @@
 //! The running side: tasks, sockets, shards, and the only clock.
 //!
 //! ```text
-//! socket / longpoll ─▶ connection ─▶ callback ─▶ (channels) ─▶ node ─▶ shard_task ▷ shard ─▶ fanout ─▶ outbox ─▶ connection
+//! socket / longpoll ─▶ connection ─▶ callback ─▶ (channels) ─▶ node ─▶ shard_task ▷ shard ─▶ fanout ─▶ outbox ◁ flusher
 //! ```
 //!
 //! Owns every task and every piece of shared state. Not here: the rules (`session`, `presence`), the bytes (`wire`),
@@ -31,6 +31,7 @@ pub(crate) mod connections;
 pub(crate) mod counters;
 mod fanout;
 mod fetch;
+mod flusher;
 pub(crate) mod hub;
 mod line;
 mod listing;
@@ -42,3 +43,4 @@ mod shard;
 mod shard_task;
 pub(crate) mod socket;
 pub(crate) mod stream;
+mod writer;

@@ -16,6 +16,7 @@ use super::connections::Connections;
 use super::counters::Counters;
 use super::fanout::{Role, Subscriber};
 use super::fetch::Fetcher;
+use super::flusher::Flusher;
 use super::line::StateFor;
 use super::listing::Listings;
 use super::shard::{Op, Shard, ShardHooks};
@@ -34,6 +35,7 @@ pub(crate) struct Node {
     hasher: RandomState,
     next_id: AtomicU64,
     fetcher: Option<Fetcher>,
+    _flusher: Flusher,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Arc<Connections>,
 }
@@ -55,6 +57,7 @@ impl Node {
         });
         let counters = Arc::new(Counters::new());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let flusher = Flusher::start(cores);
         let node_hash = uuid::Uuid::new_v4().as_u64_pair().0 as u16;
         let incarnation = uuid::Uuid::new_v4().as_u64_pair().0;
         let shards = (0..cores)
@@ -68,7 +71,7 @@ impl Node {
                 let hooks =
                     ShardHooks { fetcher: fetcher.clone(), changes: changes.clone(), back: ops.downgrade() };
                 let shard = Shard::new(tracker, refs, hooks, listings.clone(), flush_window);
-                tokio::spawn(shard_task::run(shard, asked, counters.clone()));
+                tokio::spawn(shard_task::run(shard, asked, counters.clone(), flusher.lines()));
                 ShardHandle { ops, listings }
             })
             .collect();
@@ -77,6 +80,7 @@ impl Node {
             hasher: RandomState::default(),
             next_id: AtomicU64::new(1),
             fetcher,
+            _flusher: flusher,
             counters,
             connections: Arc::default(),
         })

@@ -1,15 +1,25 @@
 //! What waits for one connection: frames for its client, mail for its channels.
 //!
-//! Anyone may put something in; the connection's own task takes it out. Bounded in bytes: a client that reads too
-//! slowly loses its connection, never a single frame, because phoenix.js cannot repair a lost `presence_diff`.
-//! A push locks for the length of a queue operation and wakes the task only where the queue was empty.
+//! Anyone may put something in. Mail is taken out by the connection's own task. Frames are written by whoever comes
+//! first: the task, or the shard that has told many at once and then writes for all of them ([`Outbox::hold`],
+//! [`Outbox::flush`]), which wakes no task and lets what was told meanwhile leave in the same call. Where the socket
+//! takes no more, it is the task that waits for it.
+//!
+//! Bounded in bytes: a client that reads too slowly loses its connection, never a single frame, because phoenix.js
+//! cannot repair a lost `presence_diff`. Putting something in locks for the length of a queue operation.
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
-use futures::task::AtomicWaker;
+use bytes::Bytes;
 use parking_lot::Mutex;
+use tracing::trace;
 
+use super::counters::Counters;
+use super::stream::Stream;
+use super::writer::Writer;
 use crate::channel::node::{Mail, Peer};
 use crate::presence::OwnerId;
 use crate::session::CloseReason;
@@ -18,67 +28,134 @@ use crate::wire::Frame;
 /// The line to one connection.
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
-    waker: AtomicWaker,
+    /// `None` without a socket: then the frames are for the task as well. Locked before the queue, where both are.
+    writer: Mutex<Option<Writer>>,
+    counters: Arc<Counters>,
     limit: usize,
 }
 
 #[derive(Default)]
 struct Queue {
-    items: VecDeque<Item>,
+    frames: VecDeque<Frame>,
+    mail: VecDeque<Addressed>,
     bytes: usize,
     close: Option<CloseReason>,
+    /// The task, where it sleeps.
+    asleep: Option<Waker>,
+    /// There is a socket that others may write to.
+    has_socket: bool,
+    /// Somebody is going to write what is there.
+    claimed: bool,
+    /// The socket takes no more, and the task waits for it.
+    blocked: bool,
 }
 
-/// One thing that waits.
-enum Item {
-    Frame(Frame),
-    Mail(Addressed),
-}
-
-/// Mail, and whose it is. Boxed, because frames are many and mail is rare.
+/// Mail, and whose it is. Boxed, because most connections have none waiting.
 pub(crate) type Addressed = Box<(OwnerId, Mail)>;
+
+/// How far a flush has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Everything that was there is written.
+    All,
+    /// The socket takes no more.
+    Blocked,
+}
 
 impl Outbox {
     /// An empty line that closes the connection when something is put behind more than `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
-        Outbox { queue: Mutex::default(), waker: AtomicWaker::new(), limit }
+    pub(crate) fn new(limit: usize, counters: Arc<Counters>) -> Self {
+        Outbox { queue: Mutex::default(), writer: Mutex::default(), counters, limit }
+    }
+
+    /// From now on frames are written to this stream.
+    pub(crate) fn attach(&self, stream: Arc<Stream>) {
+        *self.writer.lock() = Some(Writer::new(stream));
+        self.queue.lock().has_socket = true;
     }
 
     /// Asks the connection to end. The first reason counts, and nothing is taken in behind it.
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut queue = self.queue.lock();
-        queue.close(reason);
+        queue.close.get_or_insert(reason);
+        let task = queue.asleep.take();
         drop(queue);
-        self.waker.wake();
+        wake(task);
     }
 
-    /// Takes up to `most` items, frames to the one side and mail to the other; `Pending` when there is nothing to
-    /// take, and the task is woken when there is.
+    /// Takes mail for the channels; none where the socket is full, because a client that does not read is not worked
+    /// for.
     ///
     /// # Errors
     /// The reason to end, once somebody gave one.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &mut Context<'_>,
-        most: usize,
-        frames: &mut VecDeque<Frame>,
-        mail: &mut Vec<Addressed>,
-    ) -> Poll<Result<(), CloseReason>> {
-        if let Poll::Ready(taken) = self.take(most, frames, mail) {
-            return Poll::Ready(taken);
+    pub(crate) fn take_mail(&self) -> Result<VecDeque<Addressed>, CloseReason> {
+        let mut queue = self.queue.lock();
+        if let Some(reason) = queue.close {
+            return Err(reason);
         }
-        self.waker.register(cx.waker());
-        self.take(most, frames, mail)
+        if queue.blocked || queue.mail.is_empty() {
+            return Ok(VecDeque::new());
+        }
+        let mail = std::mem::take(&mut queue.mail);
+        queue.bytes -= mail.iter().map(mail_weight).sum::<usize>();
+        Ok(mail)
     }
 
-    /// Whether somebody gave a reason to end, for a connection that can take nothing now; the task is woken when one
-    /// is given.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.waker.register(cx.waker());
-        self.queue.lock().close.map_or(Poll::Pending, Poll::Ready)
+    /// Takes all frames, for a connection without a socket.
+    pub(crate) fn take_frames(&self) -> VecDeque<Frame> {
+        let mut queue = self.queue.lock();
+        queue.bytes -= queue.frames.iter().map(frame_weight).sum::<usize>();
+        std::mem::take(&mut queue.frames)
     }
 
-    /// Whether a good part of the limit is used.
+    /// Whether there is something to write that nobody else is going to write soon.
+    pub(crate) fn is_due(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.is_due() || queue.bytes > self.limit / 4
+    }
+
+    /// Lets the task sleep until it is needed. `false` if it is needed already; `true` if it will be woken for a
+    /// reason to end, and, where it `looks` further, for mail and frames.
+    pub(crate) fn sleep(&self, cx: &Context<'_>, looks: bool) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.close.is_some() || looks && (!queue.mail.is_empty() || queue.is_due()) {
+            return false;
+        }
+        if !queue.asleep.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            queue.asleep = Some(cx.waker().clone());
+        }
+        true
+    }
+
+    /// Writes what is there, many frames to one call.
+    ///
+    /// # Errors
+    /// [`CloseReason::Lost`], which the connection is told as well.
+    pub(crate) fn flush(&self) -> Result<Flushed, CloseReason> {
+        let mut writer = self.writer.lock();
+        let Some(writer) = writer.as_mut() else { return Ok(Flushed::All) };
+        let mut more = true;
+        loop {
+            if writer.is_empty() && more {
+                more = self.refill(writer);
+            }
+            if writer.is_empty() {
+                return Ok(Flushed::All);
+            }
+            if let Err(error) = writer.write(&self.counters) {
+                if error.kind() == ErrorKind::WouldBlock {
+                    self.block();
+                    return Ok(Flushed::Blocked);
+                }
+                trace!(%error, "the stream failed");
+                self.close(CloseReason::Lost);
+                return Err(CloseReason::Lost);
+            }
+        }
+    }
+
+    /// Whether so much is to be sent that it should be, before the client's next message adds to it: a client that
+    /// reads must not overflow its own line.
     pub(crate) fn has_much(&self) -> bool {
         self.queue.lock().bytes > self.limit / 4
     }
@@ -88,80 +165,112 @@ impl Outbox {
         self.limit
     }
 
-    /// The frames that still wait, when the connection has ended: what was said before its end is still sent, unless
-    /// it was too much.
-    pub(crate) fn rest(&self) -> Vec<Frame> {
-        let items = std::mem::take(&mut self.queue.lock().items);
-        let frame = |item| match item {
-            Item::Frame(frame) => Some(frame),
-            Item::Mail(_) => None,
-        };
-        items.into_iter().filter_map(frame).collect()
+    /// Lets go of the stream; nobody writes to it any more. Gives what is still to be written: what was said before the
+    /// end is sent. After an overflow that is nothing but the rest of a frame that was begun, without which the close
+    /// frame would be taken for it.
+    pub(crate) fn detach(&self) -> Vec<Bytes> {
+        let writer = self.writer.lock().take();
+        let mut queue = self.queue.lock();
+        let waiting = std::mem::take(&mut queue.frames);
+        let mut unsent = Vec::new();
+        if let Some(writer) = writer {
+            let (begun, rest) = writer.into_rest();
+            let most =
+                if queue.close == Some(CloseReason::Overflow) { usize::from(begun) } else { usize::MAX };
+            unsent.extend(rest.take(most));
+        }
+        unsent.extend(waiting.iter().map(|frame| frame.websocket().clone()));
+        unsent
     }
 
-    fn take(
-        &self,
-        most: usize,
-        frames: &mut VecDeque<Frame>,
-        mail: &mut Vec<Addressed>,
-    ) -> Poll<Result<(), CloseReason>> {
+    /// Puts a frame in line; whether the caller now owes a [`flush`](Self::flush).
+    fn put(&self, frame: Frame, flushes: bool) -> bool {
         let mut queue = self.queue.lock();
-        if let Some(reason) = queue.close {
-            return Poll::Ready(Err(reason));
-        }
-        if queue.items.is_empty() {
-            return Poll::Pending;
-        }
-        let Queue { items, bytes, .. } = &mut *queue;
-        for item in items.drain(..most.min(items.len())) {
-            *bytes -= item.weight();
-            match item {
-                Item::Frame(frame) => frames.push_back(frame),
-                Item::Mail(addressed) => mail.push(addressed),
+        let weight = frame_weight(&frame);
+        let mut task = None;
+        let mut owes = false;
+        if !queue.admits(weight, self.limit) {
+            task = queue.asleep.take();
+        } else {
+            queue.frames.push_back(frame);
+            if flushes && queue.has_socket {
+                owes = !queue.claimed && !queue.blocked;
+                queue.claimed |= owes;
+            } else if queue.is_due() {
+                task = queue.asleep.take();
             }
         }
-        if items.is_empty() {
-            items.shrink_to(KEPT_ITEMS);
-        }
-        Poll::Ready(Ok(()))
+        drop(queue);
+        wake(task);
+        owes
     }
 
-    fn put(&self, item: Item) {
+    /// Hands the writer what waits; whether there is more.
+    fn refill(&self, writer: &mut Writer) -> bool {
         let mut queue = self.queue.lock();
-        if queue.close.is_some() {
-            return;
-        }
-        let was_empty = queue.items.is_empty();
-        // What counts is what waits already: a single item may be as large as it likes.
-        let overflows = queue.bytes > self.limit;
-        if overflows {
-            queue.close(CloseReason::Overflow);
-            // It would only hold memory for a client that does not read it.
-            queue.items = VecDeque::new();
-        } else {
-            queue.bytes += item.weight();
-            queue.items.push_back(item);
-        }
+        let more = writer.refill(&mut queue.frames);
+        queue.bytes -= writer.frames().map(frame_weight).sum::<usize>();
+        queue.claimed &= more;
+        queue.blocked = false;
+        more
+    }
+
+    fn block(&self) {
+        let mut queue = self.queue.lock();
+        queue.blocked = true;
+        let task = queue.asleep.take();
         drop(queue);
-        if was_empty || overflows {
-            self.waker.wake();
-        }
+        wake(task);
     }
 }
 
 impl Queue {
-    fn close(&mut self, reason: CloseReason) {
-        self.close.get_or_insert(reason);
+    /// Makes room for something of this weight. `false` if nothing is taken in any more, or from now on.
+    ///
+    /// What counts is what waits already: a single item may be as large as it likes.
+    fn admits(&mut self, weight: usize, limit: usize) -> bool {
+        if self.close.is_some() {
+            return false;
+        }
+        if self.bytes > limit {
+            self.close = Some(CloseReason::Overflow);
+            // They would only hold memory for a client that does not read them.
+            self.frames = VecDeque::new();
+            self.mail = VecDeque::new();
+            return false;
+        }
+        self.bytes += weight;
+        true
+    }
+
+    fn is_due(&self) -> bool {
+        self.blocked || !self.frames.is_empty() && !self.claimed
     }
 }
 
 impl Peer for Outbox {
     fn send(&self, frame: Frame) {
-        self.put(Item::Frame(frame));
+        self.put(frame, false);
+    }
+
+    fn hold(&self, frame: Frame) -> bool {
+        self.put(frame, true)
+    }
+
+    fn flush(&self) {
+        // The task hears of a lost stream by itself.
+        let _ = Outbox::flush(self);
     }
 
     fn mail(&self, channel: OwnerId, mail: Mail) {
-        self.put(Item::Mail(Box::new((channel, mail))));
+        let addressed = Box::new((channel, mail));
+        let mut queue = self.queue.lock();
+        if queue.admits(mail_weight(&addressed), self.limit) {
+            queue.mail.push_back(addressed);
+        }
+        let task = queue.asleep.take();
+        drop(queue);
+        wake(task);
     }
 
     fn disconnect(&self) {
@@ -169,82 +278,167 @@ impl Peer for Outbox {
     }
 }
 
-impl Item {
-    /// The bytes an item counts for: its content, and its place in the line.
-    fn weight(&self) -> usize {
-        let content = match self {
-            Item::Frame(frame) => frame.len(),
-            Item::Mail(mail) => mail.1.weight(),
-        };
-        content + size_of::<Item>()
+/// Outside the lock, because the task begins at once on another core.
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
     }
 }
 
-/// How many places an empty line keeps: enough that a quiet topic's next frame allocates nothing.
-const KEPT_ITEMS: usize = 2;
+/// The bytes that something counts for: its content, and its place in the line.
+fn frame_weight(frame: &Frame) -> usize {
+    frame.len() + size_of::<Frame>()
+}
+
+fn mail_weight(mail: &Addressed) -> usize {
+    mail.1.weight() + size_of::<Addressed>()
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn frames(outbox: &Outbox) -> Poll<Result<usize, CloseReason>> {
-        let (mut frames, mut mail) = (VecDeque::new(), Vec::new());
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        outbox.poll_take(&mut cx, 64, &mut frames, &mut mail).map_ok(|()| frames.len())
+    fn outbox() -> Outbox {
+        Outbox::new(1000, Arc::new(Counters::new()))
+    }
+
+    fn put(outbox: &Outbox, bytes: usize) {
+        outbox.send(Frame::text(&vec![b' '; bytes]));
+    }
+
+    fn is_needed(outbox: &Outbox) -> bool {
+        !outbox.sleep(&Context::from_waker(Waker::noop()), true)
     }
 
     #[test]
     fn what_was_put_in_comes_out_once() {
-        let outbox = Outbox::new(1000);
-        assert!(frames(&outbox).is_pending());
-        outbox.send(Frame::text(b"{}"));
-        outbox.send(Frame::text(b"{}"));
-        assert_eq!(frames(&outbox), Poll::Ready(Ok(2)));
-        assert!(frames(&outbox).is_pending());
+        let outbox = outbox();
+        assert!(!is_needed(&outbox));
+        put(&outbox, 2);
+        put(&outbox, 2);
+        assert!(is_needed(&outbox));
+        assert_eq!(outbox.take_frames().len(), 2);
+        assert!(!is_needed(&outbox));
+        assert!(outbox.take_frames().is_empty());
+    }
+
+    #[test]
+    fn mail_is_not_kept_from_the_task_by_frames() {
+        let outbox = outbox();
+        put(&outbox, 2);
+        outbox.mail(OwnerId(1), Mail::AfterJoin);
+        assert_eq!(outbox.take_mail().map(|mail| mail.len()), Ok(1));
+        assert!(is_needed(&outbox), "the frame is still there");
+        assert_eq!(outbox.take_frames().len(), 1);
+        assert_eq!(outbox.queue.lock().bytes, 0);
     }
 
     #[test]
     fn a_line_that_is_taken_from_never_overflows() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox();
         for _ in 0..100 {
-            outbox.send(Frame::text(&[b' '; 500]));
-            assert_eq!(frames(&outbox), Poll::Ready(Ok(1)));
+            put(&outbox, 500);
+            assert_eq!(outbox.take_frames().len(), 1);
         }
     }
 
     #[test]
     fn more_than_the_limit_ends_the_connection_and_frees_the_line() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox();
         for _ in 0..3 {
             assert!(outbox.queue.lock().close.is_none());
-            outbox.send(Frame::text(&[b' '; 500]));
+            put(&outbox, 500);
         }
-        assert_eq!(frames(&outbox), Poll::Ready(Err(CloseReason::Overflow)));
-        outbox.send(Frame::text(b"{}"));
-        assert!(outbox.queue.lock().items.is_empty());
+        assert_eq!(outbox.take_mail().err(), Some(CloseReason::Overflow));
+        put(&outbox, 2);
+        assert!(outbox.queue.lock().frames.is_empty());
     }
 
     #[test]
     fn a_single_frame_may_be_larger_than_the_limit() {
-        let outbox = Outbox::new(1000);
-        outbox.send(Frame::text(&[b' '; 5000]));
-        assert_eq!(frames(&outbox), Poll::Ready(Ok(1)));
+        let outbox = outbox();
+        put(&outbox, 5000);
+        assert_eq!(outbox.take_frames().len(), 1);
     }
 
     #[test]
     fn the_first_reason_to_close_counts() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox();
         outbox.close(CloseReason::Disconnected);
         outbox.close(CloseReason::Shutdown);
-        assert_eq!(frames(&outbox), Poll::Ready(Err(CloseReason::Disconnected)));
+        assert_eq!(outbox.take_mail().err(), Some(CloseReason::Disconnected));
     }
 
     #[test]
     fn what_was_said_before_the_end_is_still_there() {
-        let outbox = Outbox::new(1000);
-        outbox.send(Frame::text(b"{}"));
+        let outbox = outbox();
+        put(&outbox, 2);
         outbox.close(CloseReason::Disconnected);
-        outbox.send(Frame::text(b"{}"));
-        assert_eq!(outbox.rest().len(), 1);
+        put(&outbox, 2);
+        assert_eq!(outbox.detach().len(), 1);
+    }
+
+    /// A line with a socket, and the other end of it.
+    async fn attached() -> (Outbox, tokio::net::UnixStream) {
+        let (stream, other) = tokio::net::UnixStream::pair().expect("the system has sockets");
+        let outbox = Outbox::new(1 << 20, Arc::new(Counters::new()));
+        outbox.attach(Arc::new(Stream::Unix(stream)));
+        (outbox, other)
+    }
+
+    async fn read(other: &tokio::net::UnixStream, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count {
+            other.readable().await.expect("the stream is open");
+            if other.try_read_buf(&mut bytes).is_ok_and(|count| count == 0) {
+                break;
+            }
+        }
+        bytes
+    }
+
+    #[tokio::test]
+    async fn whoever_first_holds_a_frame_flushes_for_all_and_the_task_sleeps() {
+        let (outbox, other) = attached().await;
+        assert!(outbox.hold(Frame::text(b"1")), "the first to come owes a flush");
+        assert!(!outbox.hold(Frame::text(b"2")));
+        outbox.send(Frame::text(b"3"));
+        assert!(!is_needed(&outbox), "it would only do what is going to be done");
+        assert_eq!(outbox.flush(), Ok(Flushed::All));
+        assert_eq!(read(&other, 9).await, b"\x81\x011\x81\x012\x81\x013");
+        assert_eq!(outbox.counters.traffic().writes, 1);
+        assert!(outbox.hold(Frame::text(b"4")), "there is nobody any more who owes one");
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_is_left_to_the_task_and_no_frame_is_torn() {
+        let (outbox, other) = attached().await;
+        let frame = Frame::text(&[b'x'; 10_000]);
+        let mut count = 0;
+        while outbox.hold(frame.clone()) {
+            count += 1;
+            let _ = outbox.flush();
+        }
+        // The one that was not claimed.
+        count += 1;
+        assert!(is_needed(&outbox));
+        assert_eq!(outbox.take_mail().map(|mail| mail.len()), Ok(0));
+        let (read, ()) = tokio::join!(read(&other, count * frame.len()), async {
+            while outbox.flush() == Ok(Flushed::Blocked) {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(read.chunks(frame.len()).all(|read| read == &frame.websocket()[..]));
+        assert_eq!(read.len(), count * frame.len());
+        assert!(!is_needed(&outbox));
+    }
+
+    #[tokio::test]
+    async fn a_lost_stream_ends_the_connection_whoever_writes_to_it() {
+        let (outbox, other) = attached().await;
+        drop(other);
+        outbox.hold(Frame::text(b"{}"));
+        assert_eq!(outbox.flush(), Err(CloseReason::Lost));
+        assert_eq!(outbox.take_mail().err(), Some(CloseReason::Lost));
     }
 }

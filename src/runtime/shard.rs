@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
 
-use super::fanout::{FanOut, Subscriber};
+use super::fanout::{FanOut, Held, Subscriber};
 use super::fetch::Fetcher;
 use super::line::{Line, Ready, StateFor};
 use super::listing::Listings;
@@ -47,6 +47,8 @@ pub(crate) struct Shard {
     /// Topics touched since the last settling.
     touched: Vec<SmolStr>,
     answers: Vec<Answer>,
+    /// Who was told something that still has to be written.
+    held: Held,
     /// Nothing is told any more: everybody is about to be closed.
     hushed: bool,
 }
@@ -167,6 +169,7 @@ impl Shard {
             due: BinaryHeap::new(),
             touched: Vec::new(),
             answers: Vec::new(),
+            held: Held::new(),
             hushed: false,
         }
     }
@@ -247,6 +250,11 @@ impl Shard {
         }
     }
 
+    /// The lines of everybody who was told something, for the caller to flush.
+    pub(crate) fn held(&mut self) -> &mut Held {
+        &mut self.held
+    }
+
     /// How many presences there are on its topics together.
     pub(crate) fn presences(&self) -> usize {
         self.tracker.len()
@@ -290,7 +298,7 @@ impl Shard {
 
     fn broadcast(&mut self, Broadcast { topic: name, event, payload, except }: &Broadcast) {
         let Some(topic) = self.topics.get(name) else { return };
-        let mut fan_out = FanOut::new(name, event, payload);
+        let mut fan_out = FanOut::new(name, event, payload, &mut self.held);
         for (id, subscriber) in topic.subscribers.iter().filter(|(id, _)| Some(**id) != *except) {
             fan_out.broadcast(*id, subscriber);
         }
@@ -376,7 +384,7 @@ impl Shard {
             None => {
                 let payload = Payload::Json(Json::from_encoded(listing.encoded().clone()));
                 for to in wanted {
-                    to.push(&topic.subscribers, &payload, &listing.snapshot);
+                    to.push(&topic.subscribers, &payload, &listing.snapshot, &mut self.held);
                 }
             }
             Some(fetcher) => {
@@ -410,7 +418,7 @@ impl Shard {
         let list = self.listings.get(name).snapshot.clone();
         match &self.hooks.fetcher {
             None => {
-                topic.tell_diff(name, diff.encode(), &list);
+                topic.tell_diff(name, diff.encode(), &list, &mut self.held);
                 self.hooks.report(name, || (diff.joins(), diff.leaves()));
             }
             Some(fetcher) => {
@@ -428,13 +436,15 @@ impl Shard {
                 Some(wanted) => {
                     if let Ok(payload) = Json::of(&first) {
                         let payload = Payload::Json(payload);
-                        wanted.into_iter().for_each(|to| to.push(&topic.subscribers, &payload, &list));
+                        for to in wanted {
+                            to.push(&topic.subscribers, &payload, &list, &mut self.held);
+                        }
                     }
                 }
                 None if self.hushed => {}
                 None => {
                     if let Ok(diff) = crate::presence::encode_diff(&first, &second) {
-                        topic.tell_diff(name, diff, &list);
+                        topic.tell_diff(name, diff, &list, &mut self.held);
                     }
                     self.hooks.report(name, || (first, second));
                 }
@@ -470,9 +480,9 @@ impl ShardHooks {
 
 impl Topic {
     /// `list` is everyone as of this diff.
-    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes, list: &Snapshot) {
+    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes, list: &Snapshot, held: &mut Held) {
         let (event, payload) = (PRESENCE_DIFF, Payload::Json(Json::from_encoded(diff)));
-        let mut fan_out = FanOut::new(name, &event, &payload);
+        let mut fan_out = FanOut::new(name, &event, &payload, held);
         for (id, subscriber) in &self.subscribers {
             fan_out.presence(*id, subscriber);
             subscriber.tell_observation(*id, list);

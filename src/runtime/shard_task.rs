@@ -6,13 +6,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use super::counters::Counters;
+use super::flusher::Lines;
 use super::shard::{Op, Shard};
 
 /// Runs a shard until nobody can ask it anything any more.
 ///
 /// All that was asked while a round was under way makes the next one: under load rounds grow, and what a round
 /// publishes and tells is shared by everything in it.
-pub(crate) async fn run(mut shard: Shard, mut asked: mpsc::UnboundedReceiver<Op>, counters: Arc<Counters>) {
+pub(crate) async fn run(
+    mut shard: Shard,
+    mut asked: mpsc::UnboundedReceiver<Op>,
+    counters: Arc<Counters>,
+    lines: Arc<Lines>,
+) {
     let mut round = Vec::new();
     let mut presences = 0;
     loop {
@@ -29,6 +35,7 @@ pub(crate) async fn run(mut shard: Shard, mut asked: mpsc::UnboundedReceiver<Op>
         let before = std::mem::replace(&mut presences, shard.presences());
         counters.presences_changed(presences as i64 - before as i64);
         shard.settle(Instant::now());
+        lines.flush(shard.held());
         round.shrink_to(ROUND);
     }
 }

@@ -1,46 +1,47 @@
 //! The WebSocket: one task that reads, writes and runs its connection, and never waits on another.
 //!
 //! An idle socket holds no buffer: what is read goes through a buffer that all sockets of a thread share, and what
-//! is written are the frames themselves, many to one call.
+//! is written are the frames themselves, many to one call (`outbox`, `writer`). A shard that has told many writes for
+//! this task; the task waits for a socket that is full.
 //! Rules: RFC 6455; the limits and close codes are those of Bandit under Phoenix 1.8.12.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, IoSlice};
-use std::iter;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tracing::trace;
 
 use super::connection::Connection;
+use super::outbox::Flushed;
 use super::stream::Stream;
 use crate::session::{CloseReason, Idle};
 use crate::wire::websocket::{self, Decoder, Event, Limits};
 
 /// A WebSocket and the connection on it.
 pub(crate) struct Socket {
-    stream: Stream,
+    stream: Arc<Stream>,
     decoder: Decoder,
     connection: Connection,
     idle: Idle,
     /// What was read while the connection was busy, or along with the handshake.
     unread: BytesMut,
-    /// How much of the first ready frame is written.
-    written: usize,
 }
 
 impl Socket {
     /// A socket whose handshake is done; `early` was read behind the request.
     pub(crate) fn new(stream: Stream, early: &[u8], connection: Connection, idle_timeout: Duration) -> Self {
+        let stream = Arc::new(stream);
+        connection.outbox().attach(stream.clone());
         Socket {
             stream,
             decoder: Decoder::new(Limits::default()),
             connection,
             idle: Idle::new(idle_timeout, Instant::now()),
             unread: BytesMut::from(early),
-            written: 0,
         }
     }
 
@@ -57,17 +58,15 @@ impl Socket {
     }
 
     async fn finish(self, reason: CloseReason) {
-        let Socket { stream, decoder, mut connection, written, .. } = self;
-        let mut unsent: Vec<Bytes> =
-            connection.unsent().iter().map(|frame| frame.websocket().clone()).collect();
-        if let Some(first) = unsent.first_mut() {
-            first.advance(written);
-        }
-        if reason == CloseReason::Overflow {
-            // Only what is half written: without its rest the close frame would be taken for it.
-            unsent.truncate(usize::from(written > 0));
-        }
-        tokio::join!(connection.end(reason), farewell(stream, decoder, unsent, reason));
+        let Socket { stream, decoder, connection, .. } = self;
+        let unsent = connection.outbox().detach();
+        let farewell = async {
+            // Detached, the stream is this task's alone.
+            if let Some(stream) = Arc::into_inner(stream) {
+                farewell(stream, decoder, unsent, reason).await;
+            }
+        };
+        tokio::join!(connection.end(reason), farewell);
     }
 
     async fn serve(&mut self) -> CloseReason {
@@ -92,34 +91,30 @@ impl Socket {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
-            if self.connection.ready.is_empty() {
-                match self.connection.poll_outbox(cx) {
-                    Poll::Ready(Ok(())) => progress = true,
-                    Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                    Poll::Pending => {}
-                }
-            } else if let Poll::Ready(reason) = self.connection.poll_closed(cx) {
-                return Poll::Ready(reason);
+            match self.connection.take_mail(cx) {
+                Ok(some) => progress |= some,
+                Err(reason) => return Poll::Ready(reason),
             }
-            if !self.connection.ready.is_empty() {
+            let mut is_full = false;
+            if self.connection.outbox().is_due() {
                 if self.connection.take_begun() {
                     break;
                 }
-                match self.poll_write(cx) {
+                match self.poll_flush(cx) {
                     Poll::Ready(Ok(())) => progress = true,
-                    Poll::Ready(Err(error)) => return Poll::Ready(self.lost(&error)),
-                    Poll::Pending => {}
+                    Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                    Poll::Pending => is_full = true,
                 }
             }
             // A client that does not read what it is sent is not read from either.
-            if self.connection.ready.is_empty() && !self.connection.is_busy() {
+            if !is_full && !self.connection.is_busy() {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                     Poll::Pending => {}
                 }
             }
-            if !progress {
+            if !progress && self.connection.outbox().sleep(cx, !is_full) {
                 return Poll::Pending;
             }
         }
@@ -128,49 +123,12 @@ impl Socket {
         Poll::Pending
     }
 
-    /// Writes all that is ready; `Pending` when the other end does not take it.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.connection.ready.is_empty() {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.try_write() {
-                Ok(count) => self.advance(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+    /// Writes all that is there; `Pending` when the other end does not take it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        while self.connection.outbox().flush()? == Flushed::Blocked {
+            ready!(self.stream.poll_write_ready(cx)).map_err(|error| self.lost(&error))?;
         }
-        self.connection.ready.shrink_to(KEPT_FRAMES);
         Poll::Ready(Ok(()))
-    }
-
-    /// One call for what is ready. A single frame, the usual case, spares the kernel the reading of a list.
-    fn try_write(&self) -> io::Result<usize> {
-        let mut frames = self.connection.ready.iter().map(|frame| &frame.websocket()[..]);
-        let first = frames.next().map(|first| &first[self.written..]).unwrap_or_default();
-        if frames.len() == 0 {
-            return self.stream.try_write(first);
-        }
-        let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
-        let mut count = 0;
-        for (slice, frame) in slices.iter_mut().zip(iter::once(first).chain(frames)) {
-            *slice = IoSlice::new(frame);
-            count += 1;
-        }
-        self.stream.try_write_vectored(&slices[..count])
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.written += count;
-        let (mut frames, mut bytes) = (0, 0);
-        while let Some(first) = self.connection.ready.front()
-            && self.written >= first.len()
-        {
-            self.written -= first.len();
-            (frames, bytes) = (frames + 1, bytes + first.body().len());
-            self.connection.ready.pop_front();
-        }
-        let counters = self.connection.counters();
-        counters.sent(frames, bytes);
-        counters.wrote();
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
@@ -198,7 +156,7 @@ impl Socket {
     /// Decodes what was read and lets the connection have it, until it is busy or has much to send: the rest is kept.
     fn take_in(&mut self, mut bytes: &[u8], cx: &mut Context<'_>) -> Result<(), CloseReason> {
         while !self.connection.is_busy()
-            && !self.connection.has_much_to_send()
+            && !self.connection.outbox().has_much()
             && let Some(event) = self.decoder.decode(&mut bytes).map_err(CloseReason::Violation)?
         {
             match event {
@@ -265,9 +223,5 @@ thread_local! {
 
 /// How often a connection goes round before others of its thread have their turn.
 const ROUNDS: usize = 64;
-/// The most frames that one call writes.
-const FRAMES_A_WRITE: usize = 64;
-/// How many places an empty line of frames keeps.
-const KEPT_FRAMES: usize = 2;
 /// How long the other end has to take note of a close.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);

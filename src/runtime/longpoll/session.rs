@@ -17,7 +17,8 @@ pub(super) struct Session {
     requests: mpsc::Receiver<Request>,
     window: Duration,
     max_bytes: usize,
-    /// Of the frames that wait for a poll.
+    /// What waits for a poll.
+    ready: VecDeque<Frame>,
     ready_bytes: usize,
     /// Waiting GETs, the oldest first; the newest is the one to be served.
     polls: VecDeque<Waiting<Polled>>,
@@ -58,6 +59,7 @@ impl Session {
             requests,
             window,
             max_bytes,
+            ready: VecDeque::new(),
             ready_bytes: 0,
             polls: VecDeque::new(),
             posts: VecDeque::new(),
@@ -94,10 +96,9 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
-            match self.poll_outbox(cx) {
-                Poll::Ready(Ok(())) => progress = true,
-                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
-                Poll::Pending => {}
+            match self.take_outbox(cx) {
+                Ok(some) => progress |= some,
+                Err(reason) => return Poll::Ready(reason),
             }
             if self.posts.len() < MAX_POSTS
                 && let Poll::Ready(Some(request)) = self.requests.poll_recv(cx)
@@ -109,22 +110,29 @@ impl Session {
                 return Poll::Ready(reason);
             }
             // Only when nothing else moves: what one message causes is answered together.
-            if !progress && !self.answer_newest_poll() {
+            if !progress && !self.answer_newest_poll() && self.connection.outbox().sleep(cx, !self.is_full())
+            {
                 return Poll::Pending;
             }
         }
     }
 
-    /// Takes frames over, as long as there are not too many for a client that does not poll; then they wait in the
-    /// outbox, which has its limit.
-    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if self.ready_bytes > self.max_bytes {
-            return self.connection.poll_closed(cx).map(Err);
+    /// Takes over frames and mail, as long as there is not too much for a client that does not poll; then they wait in
+    /// the outbox, which has its limit. Tells whether there was anything.
+    fn take_outbox(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
+        if self.is_full() {
+            return Ok(false);
         }
-        let before = self.connection.ready.len();
-        let taken = self.connection.poll_outbox(cx);
-        self.ready_bytes += self.connection.ready.range(before..).map(Frame::len).sum::<usize>();
-        taken
+        let some = self.connection.take_mail(cx)?;
+        let frames = self.connection.outbox().take_frames();
+        let some = some || !frames.is_empty();
+        self.ready_bytes += frames.iter().map(Frame::len).sum::<usize>();
+        self.ready.extend(frames);
+        Ok(some)
+    }
+
+    fn is_full(&self) -> bool {
+        self.ready_bytes > self.max_bytes
     }
 
     fn request(&mut self, request: Request) {
@@ -146,9 +154,9 @@ impl Session {
     /// Hands on messages in order, as far as the connection takes them.
     fn take_posts(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         // With its buffer full, a client that does not poll overflows its line, as it should.
-        let is_full = self.ready_bytes > self.max_bytes;
+        let is_full = self.is_full();
         while !self.connection.is_busy()
-            && (is_full || !self.connection.has_much_to_send())
+            && (is_full || !self.connection.outbox().has_much())
             && let Some((lines, _)) = self.posts.front_mut()
         {
             match lines.pop_front() {
@@ -168,13 +176,13 @@ impl Session {
     /// Hands all frames to the newest poll, and tells whether there was one. One whose client has gone leaves them for
     /// the next.
     fn answer_newest_poll(&mut self) -> bool {
-        while !self.connection.ready.is_empty()
+        while !self.ready.is_empty()
             && let Some(poll) = self.polls.pop_back()
         {
-            let frames: Vec<Frame> = self.connection.ready.drain(..).collect();
+            let frames: Vec<Frame> = self.ready.drain(..).collect();
             let (count, bytes) = (frames.len(), frames.iter().map(|frame| frame.body().len()).sum());
             match poll.answer.send(Polled::Frames(frames)) {
-                Err(Polled::Frames(frames)) => self.connection.ready.extend(frames),
+                Err(Polled::Frames(frames)) => self.ready.extend(frames),
                 Ok(()) | Err(Polled::Nothing) => {
                     self.ready_bytes = 0;
                     self.connection.counters().sent(count, bytes);

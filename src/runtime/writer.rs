@@ -1,0 +1,117 @@
+//! The writing half of a WebSocket: what is next to be written, and how far that has come.
+//!
+//! Not here: what waits behind it, and who may write when (`outbox`).
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::iter;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use super::counters::Counters;
+use super::stream::Stream;
+use crate::wire::Frame;
+
+/// A stream, and the frames that are next to be written to it.
+pub(super) struct Writer {
+    stream: Arc<Stream>,
+    frames: VecDeque<Frame>,
+    /// How much of the first frame is written.
+    written: usize,
+}
+
+impl Writer {
+    pub(super) fn new(stream: Arc<Stream>) -> Self {
+        Writer { stream, frames: VecDeque::new(), written: 0 }
+    }
+
+    /// Whether all of its frames are written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// The frames that are next to be written.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter()
+    }
+
+    /// Takes over what has waited, or as much of it as one call writes. Tells whether something is left.
+    ///
+    /// The two lines change places where they can: then no frame is moved.
+    pub(super) fn refill(&mut self, waiting: &mut VecDeque<Frame>) -> bool {
+        debug_assert!(self.is_empty(), "the rest of a frame must follow its beginning");
+        if waiting.len() <= FRAMES_A_WRITE {
+            std::mem::swap(&mut self.frames, waiting);
+            false
+        } else {
+            self.frames.extend(waiting.drain(..FRAMES_A_WRITE));
+            true
+        }
+    }
+
+    /// Writes all of its frames.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the other end does not take them; any other when the stream is lost.
+    pub(super) fn write(&mut self, counters: &Counters) -> io::Result<()> {
+        let most = self.frames.len();
+        while !self.frames.is_empty() {
+            let count = self.try_write()?;
+            self.advance(count, counters);
+        }
+        // Room for about as many as came now: a line that was busy once does not keep it for ever, and the next frame
+        // of a quiet topic allocates nothing.
+        self.frames.shrink_to(2 * most);
+        Ok(())
+    }
+
+    /// What is left, the rest of a frame that was begun first. Tells whether there is such a rest.
+    pub(super) fn into_rest(self) -> (bool, impl Iterator<Item = Bytes>) {
+        let begun = self.written > 0;
+        let mut rest: VecDeque<Bytes> =
+            self.frames.into_iter().map(|frame| frame.websocket().clone()).collect();
+        if let Some(first) = rest.front_mut() {
+            first.advance(self.written);
+        }
+        (begun, rest.into_iter())
+    }
+
+    /// One call for what is there. A single frame, the usual case, spares the kernel the reading of a list.
+    fn try_write(&self) -> io::Result<usize> {
+        match self.frames.len() {
+            0 => Ok(0),
+            1 => self.stream.try_write(&self.frames[0].websocket()[self.written..]),
+            2..=8 => self.try_write_vectored::<8>(),
+            _ => self.try_write_vectored::<FRAMES_A_WRITE>(),
+        }
+    }
+
+    fn try_write_vectored<const MOST: usize>(&self) -> io::Result<usize> {
+        let mut frames = self.frames.iter().map(|frame| &frame.websocket()[..]);
+        let first = frames.next().map(|first| &first[self.written..]);
+        let mut slices = [IoSlice::new(&[]); MOST];
+        let mut count = 0;
+        for (slice, frame) in iter::zip(&mut slices, first.into_iter().chain(frames)) {
+            *slice = IoSlice::new(frame);
+            count += 1;
+        }
+        self.stream.try_write_vectored(&slices[..count])
+    }
+
+    fn advance(&mut self, count: usize, counters: &Counters) {
+        self.written += count;
+        let (mut frames, mut bytes) = (0, 0);
+        while let Some(first) = self.frames.front()
+            && self.written >= first.len()
+        {
+            self.written -= first.len();
+            (frames, bytes) = (frames + 1, bytes + first.body().len());
+            self.frames.pop_front();
+        }
+        counters.wrote(frames, bytes);
+    }
+}
+
+/// The most frames that one call writes.
+const FRAMES_A_WRITE: usize = 64;
