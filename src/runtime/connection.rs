@@ -39,7 +39,8 @@ pub(crate) struct Connection {
     outbox: Arc<Outbox>,
     /// Boxed, because even a table for one has room for more.
     slots: HashMap<OwnerId, Box<Slot>>,
-    joining: Option<Joining>,
+    /// Boxed, because it is large and seldom there.
+    joining: Option<Box<Joining>>,
     callbacks: Vec<Callback>,
     /// What channels that have ended heard last may still be on its way to the outbox; resolved once it is there.
     leaving: Vec<Asked<()>>,
@@ -218,7 +219,7 @@ impl Connection {
             match joining.callback.poll(cx) {
                 Poll::Ready(called) => {
                     returned = Poll::Ready(());
-                    self.join_returned(joining, called, cx);
+                    self.join_returned(*joining, called, cx);
                 }
                 Poll::Pending => self.joining = Some(joining),
             }
@@ -290,7 +291,7 @@ impl Connection {
         let mut joining = Joining { join_ref, reference, seat, replaces, callback, mail };
         match joining.callback.poll(cx) {
             Poll::Ready(called) => self.join_returned(joining, called, cx),
-            Poll::Pending => self.joining = Some(joining),
+            Poll::Pending => self.joining = Some(Box::new(joining)),
         }
     }
 

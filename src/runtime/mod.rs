@@ -12,9 +12,9 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1024 | the task: socket, decoder, connection, session, timer |
-//! | 256 | tokio's registration of the socket |
-//! | 104 | the outbox |
+//! | 768 | the task: decoder, connection, session, timer |
+//! | 304 | the socket, shared with whoever writes to it, and tokio's registration of it |
+//! | 192 | the outbox |
 //! | 128 | room for two frames in the outbox, and two ready to be written |
 //! | 190 | the user: account, identity, names |
 //! | 115 | the entry among all connections, and that of its socket id |

@@ -60,9 +60,9 @@ impl Writer {
             let count = self.try_write()?;
             self.advance(count, counters);
         }
-        // Room for about as many as came now: a line that was busy once does not keep it for ever, and the next frame
-        // of a quiet topic allocates nothing.
-        self.frames.shrink_to(2 * most);
+        if most <= QUIET {
+            self.frames.shrink_to(KEPT_FRAMES);
+        }
         Ok(())
     }
 
@@ -113,5 +113,9 @@ impl Writer {
     }
 }
 
+/// So few frames at once are no sign that the room for many is needed again soon.
+const QUIET: usize = 4;
+/// How many places an empty line of frames keeps: enough that a quiet topic's next frame allocates nothing.
+const KEPT_FRAMES: usize = 2;
 /// The most frames that one call writes.
 const FRAMES_A_WRITE: usize = 64;
