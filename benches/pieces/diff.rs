@@ -1,5 +1,7 @@
 //! Changes gathered into what clients are told of them.
 
+use std::time::Instant;
+
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use presenced::presence::{Change, Diff, Pending};
@@ -30,7 +32,7 @@ fn encode(bencher: Bencher, joins: usize) {
 }
 
 fn gathered(changes: Vec<Change>) -> Option<Diff> {
-    let mut pending = Pending::default();
-    changes.into_iter().for_each(|change| pending.absorb(change));
+    let (mut pending, now) = (Pending::default(), Instant::now());
+    changes.into_iter().for_each(|change| pending.absorb(change, now));
     pending.take()
 }

@@ -66,6 +66,8 @@ const BEFORE_LEAVES: &[u8] = b",\"leaves\":";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -77,7 +79,7 @@ mod tests {
         let mut world = World::new();
         world.track("t", 1, "u", r#"{"n":1}"#);
         let mut pending = Pending::default();
-        pending.absorb(world.update("t", 1, "u", r#"{"n":5}"#));
+        pending.absorb(world.update("t", 1, "u", r#"{"n":5}"#), Instant::now());
 
         let diff = pending.take().expect("a change");
         let (old, new) = (&world.made[0], &world.made[1]);
@@ -92,11 +94,11 @@ mod tests {
     fn both_parts_are_there_even_if_empty() {
         let mut world = World::new();
         let mut pending = Pending::default();
-        pending.absorb(world.track("t", 1, "u", "{}"));
+        pending.absorb(world.track("t", 1, "u", "{}"), Instant::now());
         let joined: Value =
             serde_json::from_slice(&pending.take().expect("a change").encode()).expect("JSON");
         assert_eq!(joined["leaves"], json!({}));
-        pending.absorb(world.untrack("t", 1, "u").expect("tracked"));
+        pending.absorb(world.untrack("t", 1, "u").expect("tracked"), Instant::now());
         let left: Value = serde_json::from_slice(&pending.take().expect("a change").encode()).expect("JSON");
         assert_eq!(left["joins"], json!({}));
         assert_eq!(left["leaves"], joined["joins"]);
@@ -109,9 +111,9 @@ mod tests {
         for key in EVIL_KEYS {
             world.track("t", 1, key, "{}");
         }
-        pending.absorb(world.tracker.untrack_owner("t", OwnerId(1)).expect("tracked"));
+        pending.absorb(world.tracker.untrack_owner("t", OwnerId(1)).expect("tracked"), Instant::now());
         for key in EVIL_KEYS {
-            pending.absorb(world.track("t", 2, key, r#"{"q":"\""}"#));
+            pending.absorb(world.track("t", 2, key, r#"{"q":"\""}"#), Instant::now());
         }
         let diff = pending.take().expect("changes");
         let decorated = encode_diff(&diff.joins(), &diff.leaves()).expect("serialises");
@@ -125,7 +127,7 @@ mod tests {
     fn what_a_hook_added_is_encoded() {
         let mut world = World::new();
         let mut pending = Pending::default();
-        pending.absorb(world.track("t", 1, "u", "{}"));
+        pending.absorb(world.track("t", 1, "u", "{}"), Instant::now());
         let mut joins = pending.take().expect("a change").joins();
         joins.0.get_mut("u").expect("joined").extra.insert("name".into(), "Ada".into());
         let encoded = encode_diff(&joins, &Presences::default()).expect("serialises");

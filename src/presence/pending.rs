@@ -6,6 +6,7 @@
 //! there.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::HashMap;
 
@@ -17,27 +18,19 @@ use super::tracker::Change;
 /// Changes gathered between two flushes.
 ///
 /// A meta that comes and goes between them is in neither part of the diff. If a snapshot was taken while it
-/// was there, its leave is owed to those who got it, and only its join is left out; but not if the only one who got it
-/// is its owner, who has gone with it. The same holds for a meta that goes and comes back, as those of a node do that
-/// is lost and found again.
+/// was there, its leave is owed to those who got it, and only its join is left out; but only for as long as one of them
+/// still hears the topic. The same holds for a meta that goes and comes back, as those of a node do that is lost and
+/// found again.
 #[derive(Debug, Default)]
 pub struct Pending {
     joins: HashMap<PhxRef, Waiting>,
     leaves: HashMap<PhxRef, Waiting>,
     /// How many changes were absorbed since the last flush.
     absorbed: u64,
-    shown: Shown,
-}
-
-/// How many of the changes since the last flush were shown by snapshots.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shown {
-    /// By the latest snapshot.
-    latest: u64,
-    /// Who got it.
-    to: Option<OwnerId>,
-    /// By the latest one that somebody else got.
-    to_another: u64,
+    /// Who was given a snapshot since then, and how many changes were absorbed before it; in this order.
+    shown: Vec<(OwnerId, u64)>,
+    /// How many of the changes that wait are [owed](Waiting::undoes).
+    owed: usize,
 }
 
 /// A change that waits for the flush.
@@ -46,37 +39,48 @@ struct Waiting {
     entry: Arc<Entry>,
     /// Its change's number since the last flush, from 1.
     nth: u64,
+    since: Instant,
+    /// The number of the change that it undoes, of which nobody knows but those who were given a snapshot between the
+    /// two: it is owed to them alone.
+    undoes: Option<u64>,
 }
 
 impl Pending {
-    /// Takes in a change. Changes must come in the order in which they happened.
-    pub fn absorb(&mut self, change: Change) {
-        let shown = self.shown.latest;
-        self.absorb_unless_known(change, shown);
-    }
-
-    /// Takes in the leave of an owner who does not hear the topic any more: what only the owner knows need not be told.
-    pub fn absorb_parting(&mut self, owner: OwnerId, change: Change) {
-        let shown = self.shown.to_others_than(owner);
-        self.absorb_unless_known(change, shown);
-    }
-
-    fn absorb_unless_known(&mut self, change: Change, shown: u64) {
+    /// Takes in a change that was made `now`. Changes must come in the order in which they happened.
+    pub fn absorb(&mut self, change: Change, now: Instant) {
         self.absorbed += 1;
         for entry in change.leaves {
-            settle(&mut self.joins, &mut self.leaves, Waiting { entry, nth: self.absorbed }, shown);
+            self.wait(Part::Leaves, entry, now);
         }
         for entry in change.joins {
-            settle(&mut self.leaves, &mut self.joins, Waiting { entry, nth: self.absorbed }, shown);
+            self.wait(Part::Joins, entry, now);
         }
     }
 
     /// Notes that somebody was given a snapshot holding all that was absorbed so far.
     pub fn snapshot_taken(&mut self, by: OwnerId) {
-        if self.shown.to != Some(by) {
-            self.shown.to_another = self.shown.latest;
+        self.shown.push((by, self.absorbed));
+    }
+
+    /// Notes that somebody does not hear the topic any more: what was owed to them alone need not be told.
+    pub fn parted(&mut self, owner: OwnerId) {
+        let before = self.shown.len();
+        self.shown.retain(|(by, _)| *by != owner);
+        if self.owed > 0 && self.shown.len() < before {
+            let Pending { joins, leaves, shown, owed, .. } = self;
+            for part in [joins, leaves] {
+                part.retain(|_, change| {
+                    let keeps = change.undoes.is_none_or(|undone| was_shown(shown, undone, change.nth));
+                    *owed -= usize::from(!keeps);
+                    keeps
+                });
+            }
         }
-        self.shown = Shown { latest: self.absorbed, to: Some(by), ..self.shown };
+    }
+
+    /// Since when the change that has waited longest waits to be told; `None` if there is nothing to tell.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.joins.values().chain(self.leaves.values()).map(|change| change.since).min()
     }
 
     /// Whether there is nothing to tell.
@@ -90,25 +94,41 @@ impl Pending {
         let diff = Diff { joins: ordered(joins), leaves: ordered(leaves) };
         (!diff.joins.is_empty() || !diff.leaves.is_empty()).then_some(diff)
     }
-}
 
-impl Shown {
-    fn to_others_than(self, owner: OwnerId) -> u64 {
-        if self.to == Some(owner) { self.to_another } else { self.latest }
+    /// Lets a change wait, unless it undoes one of which nobody knows: then neither is told.
+    fn wait(&mut self, part: Part, entry: Arc<Entry>, since: Instant) {
+        let nth = self.absorbed;
+        let (waiting, undone) = match part {
+            Part::Joins => (&mut self.joins, &mut self.leaves),
+            Part::Leaves => (&mut self.leaves, &mut self.joins),
+        };
+        let mut undoes = None;
+        if let Some(earlier) = undone.remove(&entry.phx_ref) {
+            if earlier.undoes.is_some() {
+                // It undoes what was owed to a few: for all others it is what was undone first.
+                self.owed -= 1;
+            } else if was_shown(&self.shown, earlier.nth, nth) {
+                self.owed += 1;
+                undoes = Some(earlier.nth);
+            } else {
+                return;
+            }
+        }
+        waiting.insert(entry.phx_ref.clone(), Waiting { entry, nth, since, undoes });
     }
 }
 
-/// Lets a change wait, unless it undoes one of which nobody knows: then both are dropped.
-fn settle(
-    undone: &mut HashMap<PhxRef, Waiting>,
-    waiting: &mut HashMap<PhxRef, Waiting>,
-    change: Waiting,
-    shown: u64,
-) {
-    let unknown = undone.remove(&change.entry.phx_ref).is_some_and(|earlier| earlier.nth > shown);
-    if !unknown {
-        waiting.insert(change.entry.phx_ref.clone(), change);
-    }
+/// The parts of a diff.
+#[derive(Clone, Copy)]
+enum Part {
+    Joins,
+    Leaves,
+}
+
+/// Whether somebody was given a snapshot after the first of two changes and before the second.
+fn was_shown(shown: &[(OwnerId, u64)], first: u64, second: u64) -> bool {
+    let after = shown.partition_point(|(_, absorbed)| *absorbed < first);
+    shown.get(after).is_some_and(|(_, absorbed)| *absorbed < second)
 }
 
 fn ordered(waiting: HashMap<PhxRef, Waiting>) -> Vec<Arc<Entry>> {
@@ -128,6 +148,10 @@ mod tests {
         pending.take().map(|diff| (refs(diff.joins), refs(diff.leaves)))
     }
 
+    fn absorb(pending: &mut Pending, change: Change) {
+        pending.absorb(change, Instant::now());
+    }
+
     const SOMEBODY: OwnerId = OwnerId(99);
 
     /// Somebody tracked as A, and nothing waiting.
@@ -140,9 +164,9 @@ mod tests {
     #[test]
     fn what_comes_and_goes_within_one_flush_is_not_told() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
         assert!(!pending.is_empty());
-        pending.absorb(world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert!(pending.is_empty());
         assert_eq!(told(&mut pending), None);
     }
@@ -150,82 +174,120 @@ mod tests {
     #[test]
     fn what_a_snapshot_has_shown_is_owed_its_leave() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
         pending.snapshot_taken(SOMEBODY);
-        pending.absorb(world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
     }
 
     #[test]
-    fn what_only_its_owner_was_shown_is_not_told_once_the_owner_has_gone() {
-        let owner = OwnerId(1);
-        let parted = |snapshots: &[OwnerId]| {
+    fn what_is_owed_is_owed_for_as_long_as_one_of_those_who_were_shown_it_is_there() {
+        let (owner, another) = (OwnerId(1), OwnerId(98));
+        let told_after = |shown: &[OwnerId], parted: &[OwnerId]| {
             let (mut world, mut pending) = (World::new(), Pending::default());
-            pending.absorb(world.track("t", 1, "k", "{}"));
-            snapshots.iter().for_each(|by| pending.snapshot_taken(*by));
-            pending.absorb_parting(owner, world.untrack("t", 1, "k").expect("tracked"));
+            absorb(&mut pending, world.track("t", 1, "k", "{}"));
+            shown.iter().for_each(|by| pending.snapshot_taken(*by));
+            absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
+            parted.iter().for_each(|owner| pending.parted(*owner));
+            assert_eq!(pending.owed, usize::from(!pending.is_empty()));
             told(&mut pending).is_some()
         };
-        assert!(!parted(&[]));
-        assert!(!parted(&[owner, owner]));
-        for shown in
-            [vec![SOMEBODY], vec![SOMEBODY, owner], vec![owner, SOMEBODY], vec![SOMEBODY, owner, owner]]
-        {
-            assert!(parted(&shown), "{shown:?}");
+        assert!(!told_after(&[], &[owner]));
+        assert!(!told_after(&[owner, owner], &[owner]));
+        assert!(!told_after(&[owner, SOMEBODY, another], &[another, owner, SOMEBODY]));
+        for shown in [[SOMEBODY, owner, another], [owner, another, SOMEBODY], [another, SOMEBODY, owner]] {
+            assert!(told_after(&shown, &[owner, another]), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn what_everybody_is_to_be_told_is_told_whoever_parts() {
+        let (mut world, mut pending) = a_is_known();
+        pending.snapshot_taken(SOMEBODY);
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.track("t", 2, "k", "{}"));
+        pending.snapshot_taken(SOMEBODY);
+        pending.parted(SOMEBODY);
+        assert_eq!(told(&mut pending), Some((vec![world.made[1].clone()], vec![world.made[0].clone()])));
+    }
+
+    #[test]
+    fn what_goes_again_after_it_was_missed_by_a_snapshot_is_told() {
+        let (mut world, mut pending) = a_is_known();
+        let gone = world.untrack("t", 1, "k").expect("tracked");
+        let back = Change { joins: gone.leaves.clone(), leaves: vec![] };
+        absorb(&mut pending, gone.clone());
+        pending.snapshot_taken(SOMEBODY);
+        absorb(&mut pending, back);
+        absorb(&mut pending, gone);
+        pending.parted(SOMEBODY);
+        assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
+    }
+
+    #[test]
+    fn the_longest_wait_is_that_of_a_change_that_is_still_to_be_told() {
+        let (mut world, mut pending) = (World::new(), Pending::default());
+        let at = |nth| Instant::now() + std::time::Duration::from_secs(nth);
+        let moments = [at(1), at(2), at(3)];
+        assert_eq!(pending.waits_since(), None);
+        pending.absorb(world.track("t", 1, "k", "{}"), moments[0]);
+        pending.absorb(world.track("t", 2, "k", "{}"), moments[1]);
+        assert_eq!(pending.waits_since(), Some(moments[0]));
+        pending.absorb(world.untrack("t", 1, "k").expect("tracked"), moments[2]);
+        assert_eq!(pending.waits_since(), Some(moments[1]));
     }
 
     #[test]
     fn an_owner_who_stays_is_owed_the_leave_of_what_it_was_shown() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
         pending.snapshot_taken(OwnerId(1));
-        pending.absorb(world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert!(told(&mut pending).is_some());
     }
 
     #[test]
     fn a_snapshot_from_before_it_came_owes_nothing() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "other", "{}"));
+        absorb(&mut pending, world.track("t", 1, "other", "{}"));
         pending.snapshot_taken(SOMEBODY);
-        pending.absorb(world.track("t", 1, "k", "{}"));
-        pending.absorb(world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert_eq!(told(&mut pending), Some((vec![world.made[0].clone()], vec![])));
     }
 
     #[test]
     fn a_snapshot_from_before_the_flush_owes_nothing_after_it() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "other", "{}"));
+        absorb(&mut pending, world.track("t", 1, "other", "{}"));
         pending.snapshot_taken(SOMEBODY);
         assert!(pending.take().is_some());
-        pending.absorb(world.track("t", 1, "k", "{}"));
-        pending.absorb(world.untrack("t", 1, "k").expect("tracked"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert_eq!(told(&mut pending), None);
     }
 
     #[test]
     fn an_update_keeps_its_leave_and_its_join_together() {
         let (mut world, mut pending) = a_is_known();
-        pending.absorb(world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
         assert_eq!(told(&mut pending), Some((vec![world.made[1].clone()], vec![world.made[0].clone()])));
     }
 
     #[test]
     fn two_updates_tell_the_first_leave_and_the_last_join() {
         let (mut world, mut pending) = a_is_known();
-        pending.absorb(world.update("t", 1, "k", "{}"));
-        pending.absorb(world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
         assert_eq!(told(&mut pending), Some((vec![world.made[2].clone()], vec![world.made[0].clone()])));
     }
 
     #[test]
     fn two_updates_with_a_snapshot_between_tell_both_leaves() {
         let (mut world, mut pending) = a_is_known();
-        pending.absorb(world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
         pending.snapshot_taken(SOMEBODY);
-        pending.absorb(world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
         let (joins, mut leaves) = told(&mut pending).expect("changes");
         leaves.sort();
         let mut both = vec![world.made[0].clone(), world.made[1].clone()];
@@ -236,8 +298,8 @@ mod tests {
     #[test]
     fn a_join_and_its_update_are_one_join() {
         let (mut world, mut pending) = (World::new(), Pending::default());
-        pending.absorb(world.track("t", 1, "k", "{}"));
-        pending.absorb(world.update("t", 1, "k", "{}"));
+        absorb(&mut pending, world.track("t", 1, "k", "{}"));
+        absorb(&mut pending, world.update("t", 1, "k", "{}"));
         assert_eq!(told(&mut pending), Some((vec![world.made[1].clone()], vec![])));
     }
 
@@ -245,8 +307,8 @@ mod tests {
     fn what_goes_and_comes_back_is_not_told() {
         let (mut world, mut pending) = a_is_known();
         let gone = world.untrack("t", 1, "k").expect("tracked");
-        pending.absorb(gone.clone());
-        pending.absorb(Change { joins: gone.leaves, leaves: vec![] });
+        absorb(&mut pending, gone.clone());
+        absorb(&mut pending, Change { joins: gone.leaves, leaves: vec![] });
         assert_eq!(told(&mut pending), None);
     }
 
@@ -254,9 +316,9 @@ mod tests {
     fn what_was_missing_from_a_snapshot_is_owed_its_join() {
         let (mut world, mut pending) = a_is_known();
         let gone = world.untrack("t", 1, "k").expect("tracked");
-        pending.absorb(gone.clone());
+        absorb(&mut pending, gone.clone());
         pending.snapshot_taken(SOMEBODY);
-        pending.absorb(Change { joins: gone.leaves, leaves: vec![] });
+        absorb(&mut pending, Change { joins: gone.leaves, leaves: vec![] });
         assert_eq!(told(&mut pending), Some((vec![world.made[0].clone()], vec![])));
     }
 
@@ -264,7 +326,7 @@ mod tests {
     fn a_diff_is_ordered_by_key_then_time_whatever_came_first() {
         let (mut world, mut pending) = (World::new(), Pending::default());
         for (owner, key) in [(1, "b"), (2, "b"), (1, "a"), (3, "b"), (3, "a")] {
-            pending.absorb(world.track("t", owner, key, "{}"));
+            absorb(&mut pending, world.track("t", owner, key, "{}"));
         }
         let ordered = [2, 4, 0, 1, 3].map(|nth| world.made[nth].clone());
         assert_eq!(told(&mut pending), Some((ordered.to_vec(), vec![])));

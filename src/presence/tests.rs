@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -250,8 +251,11 @@ proptest! {
             let (topic, room) = (TOPICS[*at], &mut rooms[*at]);
             if let Some(change) = change(&mut world, &mut model, *at, step) {
                 match step {
-                Step::OwnerGone { owner } => room.pending.absorb_parting(OwnerId(*owner), change),
-                _ => room.pending.absorb(change),
+                Step::OwnerGone { owner } => {
+                    room.pending.absorb(change, Instant::now());
+                    room.pending.parted(OwnerId(*owner));
+                }
+                _ => room.pending.absorb(change, Instant::now()),
             }
             }
             agree(&world.tracker, &model);

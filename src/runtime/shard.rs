@@ -42,7 +42,7 @@ pub(crate) struct Shard {
     listings: Arc<Listings>,
     /// How long changes of a busy topic gather.
     window: Duration,
-    /// When the gathered changes of which topic are to be told.
+    /// When which topic is to be looked at, because changes gather there; each is there at most once.
     due: BinaryHeap<Reverse<(Instant, SmolStr)>>,
     /// Topics touched since the last settling.
     touched: Vec<SmolStr>,
@@ -70,8 +70,9 @@ struct Topic {
     wanted: Vec<StateFor>,
     /// Diffs and lists behind a fetch.
     line: Line,
-    flushed: Option<Instant>,
-    /// A flush stands in `due`.
+    /// When it last changed, or was told to have changed.
+    stirred: Option<Instant>,
+    /// It stands in `due`.
     scheduled: bool,
     changed: bool,
     touched: bool,
@@ -141,6 +142,14 @@ pub(crate) enum Op {
     },
 }
 
+/// When operations are applied.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    /// Nanoseconds since 1970, which date the refs of new entries.
+    pub(crate) unix_ns: u64,
+}
+
 /// Where the outcome of tracking or updating goes.
 pub(crate) type Answering<E> = oneshot::Sender<Result<PhxRef, E>>;
 
@@ -174,10 +183,10 @@ impl Shard {
         }
     }
 
-    /// Applies one operation. `unix_ns` dates the refs of new entries.
-    pub(crate) fn apply(&mut self, op: Op, now: Instant, unix_ns: u64) {
+    /// Applies one operation.
+    pub(crate) fn apply(&mut self, op: Op, at: Moment) {
         match op {
-            Op::Subscribe { topic, id, subscriber } => self.subscribe(&topic, id, subscriber, now),
+            Op::Subscribe { topic, id, subscriber } => self.subscribe(&topic, id, subscriber, at.now),
             Op::Observe { topic, channel } => self.observe(&topic, channel),
             Op::Broadcast { message, sent } => {
                 self.broadcast(&message);
@@ -185,17 +194,17 @@ impl Shard {
                 let _ = sent.send(());
             }
             Op::Track { topic, owner, key, meta, answer } => {
-                self.track(&topic, owner, key, &meta, unix_ns, answer)
+                self.track(&topic, owner, key, &meta, at, answer)
             }
             Op::Update { topic, owner, key, meta, expected, answer } => {
-                match self.update(&topic, owner, &key, &meta, expected, unix_ns) {
+                match self.update(&topic, owner, &key, &meta, expected, at) {
                     Ok(phx_ref) => self.answers.push(Answer::Updated(answer, phx_ref)),
                     Err(refused) => drop(answer.send(Err(refused))),
                 }
             }
             Op::Untrack { topic, owner, key, answer } => {
                 if let Some(change) = self.tracker.untrack(&topic, owner, &key) {
-                    self.changed(&topic, change);
+                    self.changed(&topic, change, at.now);
                 }
                 self.answers.push(Answer::Untracked(answer));
             }
@@ -203,7 +212,7 @@ impl Shard {
                 drop(answer.send(self.tracker.get(&topic, owner, &key).cloned()));
             }
             Op::Gone { topic, owner, gone } => {
-                self.gone(&topic, owner);
+                self.gone(&topic, owner, at.now);
                 let _ = gone.send(());
             }
             Op::PushState { topic, to } => self.topic(&topic).wanted.push(to),
@@ -225,10 +234,6 @@ impl Shard {
             let Some(Reverse((_, name))) = self.due.pop() else { break };
             if let Some(topic) = self.topics.get_mut(&name) {
                 topic.scheduled = false;
-                if topic.pending.is_empty() {
-                    // All that gathered came and went: the topic is busy, though there is nothing to tell.
-                    topic.flushed = Some(now);
-                }
                 if !topic.touched {
                     touched.push(name);
                 }
@@ -310,13 +315,13 @@ impl Shard {
         owner: OwnerId,
         key: SmolStr,
         meta: &Meta,
-        unix_ns: u64,
+        at: Moment,
         answer: Answering<AlreadyTracked>,
     ) {
-        let phx_ref = self.refs.next(unix_ns);
+        let phx_ref = self.refs.next(at.unix_ns);
         match self.tracker.track(topic, owner, key, meta, phx_ref.clone()) {
             Ok(change) => {
-                self.changed(topic, change);
+                self.changed(topic, change, at.now);
                 self.answers.push(Answer::Tracked(answer, phx_ref));
             }
             Err(error) => drop(answer.send(Err(error))),
@@ -330,7 +335,7 @@ impl Shard {
         key: &SmolStr,
         meta: &Meta,
         expected: Option<PhxRef>,
-        unix_ns: u64,
+        at: Moment,
     ) -> Result<PhxRef, UpdateRefused> {
         if let Some(expected) = expected {
             let entry = self.tracker.get(topic, owner, key).ok_or(UpdateRefused::NotTracked(NotTracked))?;
@@ -338,32 +343,33 @@ impl Shard {
                 return Err(UpdateRefused::Outdated);
             }
         }
-        let phx_ref = self.refs.next(unix_ns);
+        let phx_ref = self.refs.next(at.unix_ns);
         let change = self.tracker.update(topic, owner, key, meta, phx_ref.clone());
-        self.changed(topic, change.map_err(UpdateRefused::NotTracked)?);
+        self.changed(topic, change.map_err(UpdateRefused::NotTracked)?, at.now);
         Ok(phx_ref)
     }
 
     /// The leaver does not hear of its own leave.
-    fn gone(&mut self, name: &SmolStr, owner: OwnerId) {
-        self.topic(name).subscribers.swap_remove(&owner);
+    fn gone(&mut self, name: &SmolStr, owner: OwnerId, now: Instant) {
         if let Some(change) = self.tracker.untrack_owner(name, owner) {
-            let topic = self.topic(name);
-            topic.pending.absorb_parting(owner, change);
-            topic.changed = true;
+            self.changed(name, change, now);
         }
+        let topic = self.topic(name);
+        topic.subscribers.swap_remove(&owner);
+        topic.pending.parted(owner);
     }
 
-    fn changed(&mut self, name: &SmolStr, change: Change) {
+    fn changed(&mut self, name: &SmolStr, change: Change, now: Instant) {
         let topic = self.topic(name);
-        topic.pending.absorb(change);
+        topic.pending.absorb(change, now);
         topic.changed = true;
     }
 
     fn settle_topic(&mut self, name: &SmolStr, now: Instant) {
         let Some(topic) = self.topics.get_mut(name) else { return };
         topic.touched = false;
-        if std::mem::take(&mut topic.changed) {
+        let changed = std::mem::take(&mut topic.changed);
+        if changed {
             self.listings.put(name, self.tracker.snapshot(name));
         }
         if !topic.wanted.is_empty() {
@@ -371,7 +377,7 @@ impl Shard {
             let wanted = std::mem::take(&mut topic.wanted);
             self.push_states(name, wanted);
         }
-        self.flush_or_wait(name, now);
+        self.tell_or_wait(name, changed, now);
         if self.topics.get(name).is_some_and(|topic| topic.is_idle()) {
             self.topics.remove(name);
         }
@@ -395,20 +401,26 @@ impl Shard {
         }
     }
 
-    /// The first change of a quiet topic is told at once; what follows gathers until its window is over.
-    fn flush_or_wait(&mut self, name: &SmolStr, now: Instant) {
+    /// The first change of a quiet topic is told at once. On a busy one changes gather, until one of them has waited for
+    /// a window: whoever comes and goes within it is told to nobody, and ends nobody's wait.
+    fn tell_or_wait(&mut self, name: &SmolStr, changed: bool, now: Instant) {
         let Some(topic) = self.topics.get_mut(name) else { return };
-        if topic.pending.is_empty() || topic.scheduled || self.hushed {
+        let quiet = topic.is_quiet(now, self.window);
+        if changed {
+            topic.stirred = Some(now);
+        }
+        if self.hushed || topic.scheduled && !quiet {
             return;
         }
-        if topic.is_quiet(now, self.window) {
-            topic.flushed = Some(now);
+        let Some(end) = topic.pending.waits_since().map(|oldest| oldest + self.window) else { return };
+        if quiet || end <= now {
+            topic.stirred = Some(now);
             if let Some(diff) = topic.pending.take() {
                 self.tell(name, &diff);
             }
-        } else if let Some(flushed) = topic.flushed {
+        } else if !topic.scheduled {
             topic.scheduled = true;
-            self.due.push(Reverse((flushed + self.window, name.clone())));
+            self.due.push(Reverse((end, name.clone())));
         }
     }
 
@@ -489,9 +501,9 @@ impl Topic {
         }
     }
 
-    /// Within the window no diff was told, nor was one due.
+    /// Within the window it has not changed, nor was a change told.
     fn is_quiet(&self, now: Instant, window: Duration) -> bool {
-        self.flushed.is_none_or(|flushed| flushed + window <= now)
+        self.stirred.is_none_or(|stirred| stirred + window <= now)
     }
 
     /// Nobody hears it, and nothing of it is left to be told. Who is present is kept in the tracker.

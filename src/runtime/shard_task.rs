@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::counters::Counters;
 use super::flusher::Lines;
-use super::shard::{Op, Shard};
+use super::shard::{Moment, Op, Shard};
 
 /// Runs a shard until nobody can ask it anything any more.
 ///
@@ -27,9 +27,9 @@ pub(crate) async fn run(
             count = asked.recv_many(&mut round, ROUND) => if count == 0 { return },
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
         }
-        let (now, unix_ns) = (Instant::now(), unix_ns());
+        let at = Moment { now: Instant::now(), unix_ns: unix_ns() };
         for op in round.drain(..) {
-            shard.apply(op, now, unix_ns);
+            shard.apply(op, at);
         }
         // Before anybody is told.
         let before = std::mem::replace(&mut presences, shard.presences());

@@ -143,7 +143,7 @@ impl World {
     }
 
     fn apply(&mut self, op: Op) {
-        self.shard.apply(op, self.now, 1_700_000_000_000_000_000);
+        self.shard.apply(op, Moment { now: self.now, unix_ns: 1_700_000_000_000_000_000 });
     }
 
     /// Ends a round, and lets every client fold what it was sent in it.
@@ -321,6 +321,54 @@ fn whoever_looks_in_for_less_than_a_window_on_a_busy_topic_disturbs_nobody() {
     world.track(2, "b");
     world.settle();
     assert_eq!(world.listeners[0].frames, 2, "the topic has become quiet");
+}
+
+#[test]
+fn no_change_waits_longer_than_a_window_and_what_was_undone_ends_nobodys_wait() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(Hears::Itself);
+    world.track(1, "a");
+    world.settle();
+    // Somebody is looking in at every moment, and nobody for longer than two milliseconds.
+    for owner in 10..20 {
+        world.track(owner, "v");
+        world.settle();
+        world.pass(1);
+        world.track(owner + 10, "v");
+        world.settle();
+        world.pass(1);
+        world.gone(OwnerId(owner));
+        world.gone(OwnerId(owner + 10));
+        world.settle();
+    }
+    assert_eq!(world.listeners[0].frames, 1);
+    world.track(2, "b");
+    world.pass(4);
+    world.track(3, "c");
+    world.settle();
+    assert_eq!(world.listeners[0].frames, 1);
+    world.pass(1);
+    assert_eq!(world.listeners[0].frames, 2);
+}
+
+#[test]
+fn what_one_visitor_was_shown_of_another_is_told_to_nobody_once_both_have_gone() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(Hears::Itself);
+    world.track(1, "a");
+    world.settle();
+    let visitors = [(); 2].map(|()| world.subscribe(Hears::Itself));
+    let ids = visitors.map(|visitor| world.listeners[visitor].seat.id());
+    ids.iter().for_each(|id| world.track(id.0, "v"));
+    visitors.iter().for_each(|visitor| world.push_state(*visitor));
+    world.pass(1);
+    world.gone(ids[0]);
+    world.pass(1);
+    world.gone(ids[1]);
+    world.pass(5);
+    world.pass(5);
+    assert_eq!(world.listeners[0].frames, 1);
+    world.listeners.truncate(1);
 }
 
 #[test]
