@@ -3,11 +3,12 @@
 //! An enum and not a trait object: what is read and written every moment goes through no indirection, and an idle
 //! connection pays a word for it.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// An accepted stream.
@@ -47,8 +48,19 @@ impl Stream {
         either!(self, stream => stream.readable().await)
     }
 
+    /// Reads what is there. What leaves room in the buffer was all: then the stream counts as not ready until more comes,
+    /// as in tokio's own reads, and the kernel is not asked once more.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.try_read(buffer))
+        let mut count = None;
+        let outcome = either!(self, stream => stream.try_io(Interest::READABLE, || {
+            let read = (&*SockRef::from(stream)).read(buffer)?;
+            count = Some(read);
+            if (1..buffer.len()).contains(&read) { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        }));
+        match count {
+            Some(count) => Ok(count),
+            None => outcome.map(|()| 0),
+        }
     }
 
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -12,7 +12,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, warn};
 use warp::filters::BoxedFilter;
 
@@ -21,6 +21,7 @@ use super::patience::Patience;
 use crate::runtime::stream::Stream;
 
 /// The HTTP requests of a server that are under way.
+#[derive(Clone)]
 pub(super) struct Requests {
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -34,22 +35,31 @@ impl Requests {
     }
 
     /// Serves these routes to whoever connects, until `end` resolves; then nobody is accepted any more.
+    ///
+    /// Accepting is a task of its own: it runs where the connections do, whatever thread waits for the end.
     pub(super) async fn serve(
         &self,
-        mut listeners: Listeners,
+        listeners: Listeners,
         routes: BoxedFilter<(warp::reply::Response,)>,
         end: impl Future<Output = ()>,
     ) {
+        let accepting = self.clone().accept_all(listeners, routes);
+        let mut accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
+        tokio::select! {
+            () = end => accepting.abort(),
+            // Only by a panic, which the log has: nobody is accepted any more.
+            _ = &mut accepting => return,
+        }
+        // Until the listeners are closed.
+        let _ = accepting.await;
+    }
+
+    async fn accept_all(self, mut listeners: Listeners, routes: BoxedFilter<(warp::reply::Response,)>) {
         let service = TowerToHyperService::new(warp::service(routes));
-        let mut end = pin!(end);
         loop {
-            tokio::select! {
-                biased;
-                () = &mut end => return,
-                accepted = listeners.accept() => match accepted {
-                    Ok((stream, peer)) => self.accept(stream, peer, service.clone()),
-                    Err(error) => refused(&error).await,
-                }
+            match listeners.accept().await {
+                Ok((stream, peer)) => self.accept(stream, peer, service.clone()),
+                Err(error) => refused(&error).await,
             }
         }
     }
