@@ -56,8 +56,7 @@ impl Client {
     /// # Errors
     /// [`Trouble::Unreachable`], [`Trouble::Refused`], [`Trouble::NoWebSocket`] and [`Trouble::Lost`].
     pub(super) async fn connect(endpoint: &Endpoint, number: u64) -> Result<Client, Trouble> {
-        let stream = TcpStream::connect(endpoint.address).await;
-        let mut stream = stream.map_err(|error| Trouble::Unreachable(error.kind()))?;
+        let mut stream = endpoint.open(number).await.map_err(|error| Trouble::Unreachable(error.kind()))?;
         stream.set_nodelay(true).map_err(|error| lost(&error))?;
         stream.write_all(endpoint.request(number).as_bytes()).await.map_err(|error| lost(&error))?;
         let partial = handshake(&mut stream, &endpoint.accept).await?;

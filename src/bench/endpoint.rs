@@ -6,13 +6,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process;
 use std::str::FromStr;
 
 use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::pattern::Pattern;
 use crate::wire::websocket::accept_key;
@@ -61,7 +63,7 @@ pub(super) struct Token(String);
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// The first address of the host that took a connection.
-    pub address: SocketAddr,
+    address: SocketAddr,
     host: String,
     path: String,
     params: Vec<Param>,
@@ -77,7 +79,7 @@ impl Endpoint {
     /// # Errors
     /// When the host is not known, or none of its addresses takes a connection.
     pub(super) async fn resolve(url: &Url, params: Vec<Param>, tokens: Vec<Token>) -> io::Result<Endpoint> {
-        let address = tokio::net::TcpStream::connect((url.host(), url.port)).await?.peer_addr()?;
+        let address = TcpStream::connect((url.host(), url.port)).await?.peer_addr()?;
         let query = if url.query.is_empty() { String::new() } else { format!("&{}", url.query) };
         let path = format!("{}?vsn={VSN}{query}", url.path);
         Ok(Endpoint {
@@ -88,6 +90,21 @@ impl Endpoint {
             tokens,
             accept: accept_key(KEY),
         })
+    }
+
+    /// A client's own stream.
+    ///
+    /// # Errors
+    /// When the address takes no connection any more.
+    pub(super) async fn open(&self, client: u64) -> io::Result<TcpStream> {
+        if let Some(source) = source(self.address, process::id(), client) {
+            let socket = TcpSocket::new_v4()?;
+            // Not every system has more than one.
+            if socket.bind((source, 0).into()).is_ok() {
+                return socket.connect(self.address).await;
+            }
+        }
+        TcpStream::connect(self.address).await
     }
 
     /// The request that opens a client's WebSocket.
@@ -119,6 +136,18 @@ impl Url {
     fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
+}
+
+/// From which address a client of this process connects, where the system's choice is not good enough.
+///
+/// An address has about 28,000 ports for its connections to one server, and the kernel searches the longer for a free
+/// one the fewer are left: from half of them on it is the search that is measured. For a minute those of the last run
+/// are not free either. Loopback has as many addresses as one likes.
+fn source(server: SocketAddr, process: u32, client: u64) -> Option<Ipv4Addr> {
+    let SocketAddr::V4(server) = server else { return None };
+    let [.., run_high, run_low] = process.to_be_bytes();
+    let nth = u8::try_from(client / CLIENTS_AN_ADDRESS + 1).unwrap_or(u8::MAX);
+    server.ip().is_loopback().then(|| Ipv4Addr::new(127, run_high, run_low, nth.min(LAST_HOST)))
 }
 
 impl FromStr for Url {
@@ -183,6 +212,10 @@ impl fmt::Debug for Token {
 
 /// The serializer that the clients speak.
 const VSN: &str = "2.0.0";
+/// Fewer than half of the ports that Linux gives an address by default.
+const CLIENTS_AN_ADDRESS: u64 = 8_192;
+/// Of 256 addresses the last is for broadcasts.
+const LAST_HOST: u8 = 254;
 /// Phoenix's path of the WebSocket below that of the endpoint.
 const TRANSPORT: &str = "/websocket";
 /// Any 16 bytes do: the key is there to tell a WebSocket server from others, not to keep a secret.
@@ -191,6 +224,19 @@ const KEY: &str = "cHJlc2VuY2VkIGJlbmNoIQ==";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_address_of_loopback_serves_more_clients_than_it_has_ports_at_hand() {
+        let from = |process, client| source("127.0.0.1:4000".parse().expect("an address"), process, client);
+        let address = |of| Some(Ipv4Addr::from(of));
+        assert_eq!(from(0x1234, 0), address([127, 0x12, 0x34, 1]));
+        assert_eq!(from(0x1234, CLIENTS_AN_ADDRESS - 1), address([127, 0x12, 0x34, 1]));
+        assert_eq!(from(0x1235, CLIENTS_AN_ADDRESS), address([127, 0x12, 0x35, 2]));
+        assert_eq!(from(u32::MAX, u64::MAX), address([127, 255, 255, 254]));
+        for elsewhere in ["192.0.2.1:4000", "[::1]:4000"] {
+            assert_eq!(source(elsewhere.parse().expect("an address"), 1, u64::MAX), None);
+        }
+    }
 
     #[test]
     fn a_url_is_what_phoenix_js_is_given() {
