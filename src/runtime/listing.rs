@@ -3,16 +3,16 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use foldhash::HashMap;
-use parking_lot::RwLock;
+use foldhash::fast::RandomState;
+use papaya::HashMap;
+use seize::Collector;
 use smol_str::SmolStr;
 
 use crate::presence::Snapshot;
 
-/// The lists of one shard's topics. The shard replaces a topic's list after it changed; a reader takes the last one.
-/// The lock is held for one map operation, never while a list is made, encoded or read.
-#[derive(Default)]
-pub(crate) struct Listings(RwLock<HashMap<SmolStr, Arc<Listing>>>);
+/// The lists of one shard's topics. The shard replaces a topic's list after it changed; a reader takes the last one, and
+/// neither waits for the other.
+pub(crate) struct Listings(HashMap<SmolStr, Arc<Listing>, RandomState>);
 
 /// One topic's list at one moment, encoded at most once, by the first who wants it so.
 #[derive(Default)]
@@ -24,19 +24,25 @@ pub(crate) struct Listing {
 impl Listings {
     /// The last published list; an empty one for a topic where nobody is.
     pub(crate) fn get(&self, topic: &str) -> Arc<Listing> {
-        self.0.read().get(topic).cloned().unwrap_or_default()
+        self.0.pin().get(topic).cloned().unwrap_or_default()
     }
 
     /// Publishes a topic's list.
     pub(crate) fn put(&self, topic: &SmolStr, snapshot: Snapshot) {
+        let lists = self.0.pin();
         if snapshot.is_empty() {
-            let gone = self.0.write().remove(topic);
-            drop(gone);
+            lists.remove(topic);
         } else {
-            let listing = Arc::new(Listing { snapshot, encoded: OnceLock::new() });
-            let replaced = self.0.write().insert(topic.clone(), listing);
-            drop(replaced);
+            lists.insert(topic.clone(), Arc::new(Listing { snapshot, encoded: OnceLock::new() }));
         }
+    }
+}
+
+impl Default for Listings {
+    fn default() -> Self {
+        // What was replaced is freed as soon as its last reader is done, and not kept until there is more of it.
+        let collector = Collector::new().batch_size(1);
+        Listings(HashMap::builder().hasher(RandomState::default()).collector(collector).build())
     }
 }
 
