@@ -144,8 +144,12 @@ impl Invocation {
     /// # Errors
     /// [`BadConfig`] has a line for every value that cannot be used.
     pub fn from_process() -> Result<Self, BadConfig> {
-        // So a flag counts on either side of the word that says what to do.
-        let matches = Flags::command().mut_args(|flag| flag.global(true)).get_matches();
+        let mut command = Flags::command();
+        if std::env::args_os().nth(1).is_none_or(|first| first != "bench") {
+            // So a flag counts on either side of the word that says what to do. Measuring takes none of them.
+            command = command.mut_args(|flag| flag.global(true));
+        }
+        let matches = command.get_matches();
         let mut flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match flags.command.take() {
             Some(Command::Token { command }) => token_keys().map(|keys| Invocation::Token(command, keys)),

@@ -151,8 +151,8 @@ fn percentile(x: f64) -> String {
 /// A label of an axis.
 fn short(number: f64) -> String {
     match number {
-        1e6.. => format!("{:.1} M", number / 1e6),
-        1e3.. => format!("{:.0} k", number / 1e3),
+        1e6.. => format!("{} M", short(number / 1e6)),
+        1e3.. => format!("{} k", short(number / 1e3)),
         _ if number.fract() == 0.0 => format!("{number:.0}"),
         10.0.. => format!("{number:.1}"),
         _ => format!("{number:.2}"),
@@ -184,6 +184,15 @@ mod tests {
         let table = [(1.0, "0"), (2.0, "50"), (10.0, "90"), (100.0, "99"), (1e3, "99.9"), (1e5, "99.999")];
         for (x, text) in table {
             assert_eq!(percentile(x), text);
+        }
+    }
+
+    #[test]
+    fn no_two_labels_of_an_axis_are_the_same() {
+        let table =
+            [(0.0, "0"), (0.25, "0.25"), (500.0, "500"), (1e3, "1 k"), (1.5e3, "1.50 k"), (2e6, "2 M")];
+        for (number, text) in table {
+            assert_eq!(short(number), text);
         }
     }
 

@@ -49,17 +49,24 @@ impl Pending {
     /// Takes in a change that was made `now`. Changes must come in the order in which they happened.
     pub fn absorb(&mut self, change: Change, now: Instant) {
         self.absorbed += 1;
+        let mut since = now;
         for entry in change.leaves {
-            self.wait(Part::Leaves, entry, now);
+            if let Some(undone) = self.wait(Part::Leaves, entry, now) {
+                // Whoever is updated before it was told has waited from the beginning.
+                since = since.min(undone);
+            }
         }
         for entry in change.joins {
-            self.wait(Part::Joins, entry, now);
+            self.wait(Part::Joins, entry, since);
         }
     }
 
-    /// Notes that somebody was given a snapshot holding all that was absorbed so far.
+    /// Notes that somebody who hears the topic was given a snapshot holding all that was absorbed so far.
     pub fn snapshot_taken(&mut self, by: OwnerId) {
-        self.shown.push((by, self.absorbed));
+        // What comes behind it is not in it.
+        if !self.is_empty() {
+            self.shown.push((by, self.absorbed));
+        }
     }
 
     /// Notes that somebody does not hear the topic any more: what was owed to them alone need not be told.
@@ -95,26 +102,31 @@ impl Pending {
         (!diff.joins.is_empty() || !diff.leaves.is_empty()).then_some(diff)
     }
 
-    /// Lets a change wait, unless it undoes one of which nobody knows: then neither is told.
-    fn wait(&mut self, part: Part, entry: Arc<Entry>, since: Instant) {
+    /// Lets a change wait, unless it undoes one of which nobody knows: then neither is told. Gives since when what it
+    /// undoes has waited.
+    fn wait(&mut self, part: Part, entry: Arc<Entry>, since: Instant) -> Option<Instant> {
         let nth = self.absorbed;
         let (waiting, undone) = match part {
             Part::Joins => (&mut self.joins, &mut self.leaves),
             Part::Leaves => (&mut self.leaves, &mut self.joins),
         };
-        let mut undoes = None;
-        if let Some(earlier) = undone.remove(&entry.phx_ref) {
-            if earlier.undoes.is_some() {
-                // It undoes what was owed to a few: for all others it is what was undone first.
+        let undone = undone.remove(&entry.phx_ref);
+        let mut change = Waiting { entry, nth, since, undoes: None };
+        match &undone {
+            // It undoes what was owed to a few: for all others it is what was undone first.
+            Some(Waiting { undoes: Some(first), .. }) => {
                 self.owed -= 1;
-            } else if was_shown(&self.shown, earlier.nth, nth) {
-                self.owed += 1;
-                undoes = Some(earlier.nth);
-            } else {
-                return;
+                change.nth = *first;
             }
+            Some(undone) if was_shown(&self.shown, undone.nth, nth) => {
+                self.owed += 1;
+                change.undoes = Some(undone.nth);
+            }
+            Some(undone) => return Some(undone.since),
+            None => {}
         }
-        waiting.insert(entry.phx_ref.clone(), Waiting { entry, nth, since, undoes });
+        waiting.insert(change.entry.phx_ref.clone(), change);
+        undone.map(|undone| undone.since)
     }
 }
 
@@ -222,6 +234,40 @@ mod tests {
         absorb(&mut pending, gone);
         pending.parted(SOMEBODY);
         assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
+    }
+
+    #[test]
+    fn what_is_undone_again_and_again_is_owed_to_those_who_saw_it_once() {
+        let (mut world, mut pending) = (World::new(), Pending::default());
+        let came = world.track("t", 1, "k", "{}");
+        let gone = Change { joins: vec![], leaves: came.joins.clone() };
+        absorb(&mut pending, came.clone());
+        pending.snapshot_taken(SOMEBODY);
+        absorb(&mut pending, gone.clone());
+        absorb(&mut pending, came);
+        absorb(&mut pending, gone);
+        assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
+    }
+
+    #[test]
+    fn whoever_is_updated_before_it_was_told_has_waited_since_it_came() {
+        let (mut world, mut pending) = (World::new(), Pending::default());
+        let came = Instant::now();
+        pending.absorb(world.track("t", 1, "k", "{}"), came);
+        for later in 1..5 {
+            pending.absorb(world.update("t", 1, "k", "{}"), came + std::time::Duration::from_secs(later));
+            assert_eq!(pending.waits_since(), Some(came));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_remembered_only_for_what_it_has_shown() {
+        let (mut world, mut pending) = a_is_known();
+        pending.snapshot_taken(SOMEBODY);
+        assert!(pending.shown.is_empty());
+        absorb(&mut pending, world.track("t", 2, "k", "{}"));
+        pending.snapshot_taken(SOMEBODY);
+        assert_eq!(pending.shown.len(), 1);
     }
 
     #[test]

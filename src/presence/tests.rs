@@ -250,13 +250,10 @@ proptest! {
         for (at, step) in &steps {
             let (topic, room) = (TOPICS[*at], &mut rooms[*at]);
             if let Some(change) = change(&mut world, &mut model, *at, step) {
-                match step {
-                Step::OwnerGone { owner } => {
-                    room.pending.absorb(change, Instant::now());
-                    room.pending.parted(OwnerId(*owner));
-                }
-                _ => room.pending.absorb(change, Instant::now()),
+                room.pending.absorb(change, Instant::now());
             }
+            if let Step::OwnerGone { owner } = step {
+                room.pending.parted(OwnerId(*owner));
             }
             agree(&world.tracker, &model);
             match step {

@@ -40,7 +40,8 @@ impl Listings {
 
 impl Default for Listings {
     fn default() -> Self {
-        // What was replaced is freed as soon as its last reader is done, and not kept until there is more of it.
+        // What was replaced is freed at once where nobody reads it, and with what is replaced next where somebody does;
+        // it is not kept until there is more of it.
         let collector = Collector::new().batch_size(1);
         Listings(HashMap::builder().hasher(RandomState::default()).collector(collector).build())
     }

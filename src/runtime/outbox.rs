@@ -110,15 +110,14 @@ impl Outbox {
 
     /// Whether there is something to write that nobody else is going to write soon.
     pub(crate) fn is_due(&self) -> bool {
-        let queue = self.queue.lock();
-        queue.is_due() || queue.bytes > self.limit / 4
+        self.queue.lock().is_due(self.limit)
     }
 
     /// Lets the task sleep until it is needed. `false` if it is needed already; `true` if it will be woken for a
     /// reason to end, and, where it `looks` further, for mail and frames.
     pub(crate) fn sleep(&self, cx: &Context<'_>, looks: bool) -> bool {
         let mut queue = self.queue.lock();
-        if queue.close.is_some() || looks && (!queue.mail.is_empty() || queue.is_due()) {
+        if queue.close.is_some() || looks && (!queue.mail.is_empty() || queue.is_due(self.limit)) {
             return false;
         }
         if !queue.asleep.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
@@ -157,7 +156,7 @@ impl Outbox {
     /// Whether so much is to be sent that it should be, before the client's next message adds to it: a client that
     /// reads must not overflow its own line.
     pub(crate) fn has_much(&self) -> bool {
-        self.queue.lock().bytes > self.limit / 4
+        self.queue.lock().has_much(self.limit)
     }
 
     /// How many bytes may wait.
@@ -196,7 +195,9 @@ impl Outbox {
             if flushes && queue.has_socket {
                 owes = !queue.claimed && !queue.blocked;
                 queue.claimed |= owes;
-            } else if queue.is_due() {
+            }
+            // Where the socket is full the task waits for it, and not for more.
+            if !queue.blocked && queue.is_due(self.limit) {
                 task = queue.asleep.take();
             }
         }
@@ -243,8 +244,13 @@ impl Queue {
         true
     }
 
-    fn is_due(&self) -> bool {
-        self.blocked || !self.frames.is_empty() && !self.claimed
+    /// Whether the task is to write. So much that the line might overflow does not wait for whoever has claimed it.
+    fn is_due(&self, limit: usize) -> bool {
+        self.blocked || !self.frames.is_empty() && (!self.claimed || self.has_much(limit))
+    }
+
+    fn has_much(&self, limit: usize) -> bool {
+        self.bytes > limit / 4
     }
 }
 
@@ -296,6 +302,10 @@ fn mail_weight(mail: &Addressed) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::task::Wake;
+
     use super::*;
 
     fn outbox() -> Outbox {
@@ -378,6 +388,16 @@ mod tests {
         assert_eq!(outbox.detach().len(), 1);
     }
 
+    /// How often a task was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
     /// A line with a socket, and the other end of it.
     async fn attached() -> (Outbox, tokio::net::UnixStream) {
         let (stream, other) = tokio::net::UnixStream::pair().expect("the system has sockets");
@@ -408,6 +428,20 @@ mod tests {
         assert_eq!(read(&other, 9).await, b"\x81\x011\x81\x012\x81\x013");
         assert_eq!(outbox.counters.traffic().writes, 1);
         assert!(outbox.hold(Frame::text(b"4")), "there is nobody any more who owes one");
+    }
+
+    #[tokio::test]
+    async fn so_much_that_the_line_might_overflow_does_not_wait_for_whoever_owes_a_flush() {
+        let (outbox, _other) = attached().await;
+        let frame = Frame::text(&[b'x'; 100_000]);
+        assert!(outbox.hold(frame.clone()));
+        let task = Arc::new(Woken::default());
+        assert!(outbox.sleep(&Context::from_waker(&task.clone().into()), true));
+        for _ in 0..2 {
+            assert!(!outbox.hold(frame.clone()));
+        }
+        assert_eq!(task.0.load(Relaxed), 1, "a quarter of the limit is reached");
+        assert!(outbox.is_due());
     }
 
     #[tokio::test]

@@ -373,7 +373,10 @@ impl Shard {
             self.listings.put(name, self.tracker.snapshot(name));
         }
         if !topic.wanted.is_empty() {
-            topic.wanted.iter().for_each(|to| topic.pending.snapshot_taken(to.seat.id()));
+            // Whoever asked may have gone in the same round.
+            for to in topic.wanted.iter().filter(|to| topic.subscribers.contains_key(&to.seat.id())) {
+                topic.pending.snapshot_taken(to.seat.id());
+            }
             let wanted = std::mem::take(&mut topic.wanted);
             self.push_states(name, wanted);
         }

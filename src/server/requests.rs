@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::panic;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -47,14 +48,20 @@ impl Requests {
         let mut accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
         tokio::select! {
             () = end => accepting.abort(),
-            // Only by a panic, which the log has: nobody is accepted any more.
-            _ = &mut accepting => return,
+            ended = &mut accepting => match ended {
+                Ok(never) => match never {},
+                Err(error) => panic::resume_unwind(error.into_panic()),
+            }
         }
         // Until the listeners are closed.
         let _ = accepting.await;
     }
 
-    async fn accept_all(self, mut listeners: Listeners, routes: BoxedFilter<(warp::reply::Response,)>) {
+    async fn accept_all(
+        self,
+        mut listeners: Listeners,
+        routes: BoxedFilter<(warp::reply::Response,)>,
+    ) -> Infallible {
         let service = TowerToHyperService::new(warp::service(routes));
         loop {
             match listeners.accept().await {

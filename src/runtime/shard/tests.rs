@@ -372,6 +372,25 @@ fn what_one_visitor_was_shown_of_another_is_told_to_nobody_once_both_have_gone()
 }
 
 #[test]
+fn nothing_is_owed_to_a_visitor_who_was_gone_before_the_list_it_asked_for() {
+    let mut world = World::new(WINDOW);
+    world.subscribe(Hears::Itself);
+    world.track(1, "a");
+    world.settle();
+    let visitor = world.subscribe(Hears::Itself);
+    let id = world.listeners[visitor].seat.id();
+    world.track(2, "b");
+    world.push_state(visitor);
+    world.gone(id);
+    world.pass(1);
+    world.gone(OwnerId(2));
+    world.pass(5);
+    world.pass(5);
+    assert_eq!(world.listeners[0].frames, 1);
+    world.listeners.truncate(1);
+}
+
+#[test]
 fn who_comes_to_a_quiet_topic_is_not_told_what_was_before() {
     let mut world = World::new(WINDOW);
     world.track(1, "a");

@@ -132,5 +132,6 @@ async fn the_help_of_each_mode_is_enough_by_itself() {
         ] {
             assert!(ended.stdout.contains(words), "{words} is missing from {}", ended.stdout);
         }
+        assert!(!ended.stdout.contains("--listen-address"), "a flag of the server: {}", ended.stdout);
     }
 }
