@@ -12,7 +12,7 @@ use super::fanout::{Held, Role, Subscriber};
 use crate::channel::context::Seat;
 use crate::channel::node::Mail;
 use crate::presence::{OwnerId, Presences, Snapshot};
-use crate::wire::{self, Excerpt, Field, Payload};
+use crate::wire::{Excerpt, Field, SharedPayload};
 
 /// Fetches run beside one another; what they decorated leaves in the order in which they were started.
 #[derive(Default)]
@@ -86,7 +86,7 @@ impl StateFor {
     pub(crate) fn push(
         self,
         present: &IndexMap<OwnerId, Subscriber, RandomState>,
-        payload: &Payload,
+        payload: &SharedPayload,
         list: &Snapshot,
         held: &mut Held,
     ) {
@@ -94,7 +94,7 @@ impl StateFor {
         if let Some(subscriber) = present.get(&seat.id()) {
             match subscriber.role {
                 Role::Watcher => {
-                    let payload = payload.clone();
+                    let payload = payload.payload().clone();
                     seat.peer.mail(seat.id(), Mail::Out { event: PRESENCE_STATE, payload });
                 }
                 _ => self.send(payload, held),
@@ -105,10 +105,10 @@ impl StateFor {
         let _ = self.done.send(());
     }
 
-    fn send(&self, list: &Payload, held: &mut Held) {
+    fn send(&self, list: &SharedPayload, held: &mut Held) {
         let seat = &self.seat;
         let topic = Field::from(seat.topic.clone());
-        match wire::encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, &PRESENCE_STATE, list) {
+        match list.encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, &PRESENCE_STATE) {
             Ok(frame) => {
                 if seat.peer.hold(frame) {
                     held.push(seat.peer.clone());

@@ -15,7 +15,7 @@
 //! | 768 | the task: decoder, connection, session, timer |
 //! | 304 | the socket, shared with whoever writes to it, and tokio's registration of it |
 //! | 192 | the outbox |
-//! | 128 | room for two frames in the outbox, and two ready to be written |
+//! | 160 | room for two frames in the outbox, and two ready to be written |
 //! | 190 | the user: account, identity, names |
 //! | 115 | the entry among all connections, and that of its socket id |
 //! | 320 | what is joined: the session's table, the connection's table, the channel's place |

@@ -173,12 +173,9 @@ impl Outbox {
         let waiting = std::mem::take(&mut queue.frames);
         let mut unsent = Vec::new();
         if let Some(writer) = writer {
-            let (begun, rest) = writer.into_rest();
-            let most =
-                if queue.close == Some(CloseReason::Overflow) { usize::from(begun) } else { usize::MAX };
-            unsent.extend(rest.take(most));
+            unsent.extend(writer.into_rest(queue.close == Some(CloseReason::Overflow)));
         }
-        unsent.extend(waiting.iter().map(|frame| frame.websocket().clone()));
+        unsent.extend(waiting.iter().flat_map(Frame::pieces).cloned());
         unsent
     }
 

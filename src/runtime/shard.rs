@@ -30,7 +30,7 @@ use crate::presence::{
     AlreadyTracked, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs, Presences,
     Snapshot, Tracker,
 };
-use crate::wire::{Json, Payload};
+use crate::wire::{Json, Payload, SharedPayload};
 
 /// One share of the topics.
 pub(crate) struct Shard {
@@ -392,6 +392,7 @@ impl Shard {
         match &self.hooks.fetcher {
             None => {
                 let payload = Payload::Json(Json::from_encoded(listing.encoded().clone()));
+                let payload = SharedPayload::new(payload);
                 for to in wanted {
                     to.push(&topic.subscribers, &payload, &listing.snapshot, &mut self.held);
                 }
@@ -450,7 +451,7 @@ impl Shard {
             match wanted {
                 Some(wanted) => {
                     if let Ok(payload) = Json::of(&first) {
-                        let payload = Payload::Json(payload);
+                        let payload = SharedPayload::new(Payload::Json(payload));
                         for to in wanted {
                             to.push(&topic.subscribers, &payload, &list, &mut self.held);
                         }

@@ -185,7 +185,7 @@ async fn farewell(mut stream: Stream, mut decoder: Decoder, unsent: Vec<Bytes>, 
         for bytes in unsent {
             stream.write_all(&bytes).await?;
         }
-        stream.write_all(websocket::close(code, "").websocket()).await?;
+        stream.write_all(&websocket::close(code, "").websocket()).await?;
         stream.shutdown().await?;
         loop {
             stream.readable().await?;

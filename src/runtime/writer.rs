@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::iter;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::counters::Counters;
 use super::stream::Stream;
@@ -66,37 +66,41 @@ impl Writer {
         Ok(())
     }
 
-    /// What is left, the rest of a frame that was begun first. Tells whether there is such a rest.
-    pub(super) fn into_rest(self) -> (bool, impl Iterator<Item = Bytes>) {
-        let begun = self.written > 0;
-        let mut rest: VecDeque<Bytes> =
-            self.frames.into_iter().map(|frame| frame.websocket().clone()).collect();
-        if let Some(first) = rest.front_mut() {
-            first.advance(self.written);
-        }
-        (begun, rest.into_iter())
+    /// What is left: the rest of a frame that was begun, and, unless only this is wanted, all behind it.
+    pub(super) fn into_rest(self, begun_alone: bool) -> Vec<Bytes> {
+        let begun = usize::from(self.written > 0);
+        let frames = self.frames.iter().take(if begun_alone { begun } else { usize::MAX });
+        let mut written = self.written;
+        let unwritten = |piece: &Bytes| {
+            let gone = written.min(piece.len());
+            written -= gone;
+            piece.slice(gone..)
+        };
+        frames.flat_map(Frame::pieces).map(unwritten).filter(|piece| !piece.is_empty()).collect()
     }
 
-    /// One call for what is there. A single frame, the usual case, spares the kernel the reading of a list.
+    /// One call for what is there. A single piece, the usual case, spares the kernel the reading of a list.
     fn try_write(&self) -> io::Result<usize> {
         match self.frames.len() {
             0 => Ok(0),
-            1 => self.stream.try_write(&self.frames[0].websocket()[self.written..]),
-            2..=8 => self.try_write_vectored::<8>(),
-            _ => self.try_write_vectored::<FRAMES_A_WRITE>(),
+            1..=8 => self.try_write_vectored::<{ 2 * 8 }>(),
+            _ => self.try_write_vectored::<{ 2 * FRAMES_A_WRITE }>(),
         }
     }
 
     fn try_write_vectored<const MOST: usize>(&self) -> io::Result<usize> {
-        let mut frames = self.frames.iter().map(|frame| &frame.websocket()[..]);
-        let first = frames.next().map(|first| &first[self.written..]);
         let mut slices = [IoSlice::new(&[]); MOST];
         let mut count = 0;
-        for (slice, frame) in iter::zip(&mut slices, first.into_iter().chain(frames)) {
-            *slice = IoSlice::new(frame);
+        for (slice, piece) in iter::zip(&mut slices, self.frames.iter().flat_map(Frame::pieces)) {
+            *slice = IoSlice::new(piece);
             count += 1;
         }
-        self.stream.try_write_vectored(&slices[..count])
+        let mut slices = &mut slices[..count];
+        IoSlice::advance_slices(&mut slices, self.written);
+        match slices {
+            [piece] => self.stream.try_write(piece),
+            pieces => self.stream.try_write_vectored(pieces),
+        }
     }
 
     fn advance(&mut self, count: usize, counters: &Counters) {
@@ -106,7 +110,7 @@ impl Writer {
             && self.written >= first.len()
         {
             self.written -= first.len();
-            (frames, bytes) = (frames + 1, bytes + first.body().len());
+            (frames, bytes) = (frames + 1, bytes + first.body_len());
             self.frames.pop_front();
         }
         counters.wrote(frames, bytes);

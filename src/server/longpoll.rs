@@ -151,7 +151,7 @@ fn text(bytes: Bytes) -> Line {
 /// A frame as a text. Long poll has no form for a binary frame: its bytes stand in the text as they are, and one
 /// that is no text is left out.
 fn message(frame: &Frame) -> Option<Value> {
-    match std::str::from_utf8(frame.body()) {
+    match std::str::from_utf8(&frame.body()) {
         Ok(text) => Some(Value::from(text)),
         Err(_) => {
             debug!("a binary frame has no form in long poll and is left out");

@@ -32,7 +32,7 @@ fn told(step: Step) -> Value {
     match step {
         Step::Answer(answer) => {
             let frame = answer.encode(Vsn::V2).expect("answers are short");
-            serde_json::from_slice(frame.body()).expect("frames are JSON")
+            serde_json::from_slice(&frame.body()).expect("frames are JSON")
         }
         Step::Join(join) => json!(["join", join.topic, join.replaces.map(|old| old.channel.0)]),
         Step::Deliver(to) => json!(["deliver", to.channel.0, to.event.text()]),
@@ -154,7 +154,7 @@ fn the_farewell_carries_the_join_ref_twice() {
     let mut session = joined_with(json!(3));
     let departed = session.departed("room:a", JOINED).expect("room:a was joined");
     let body =
-        |frame: crate::wire::Frame| serde_json::from_slice::<Value>(frame.body()).expect("frames are JSON");
+        |frame: crate::wire::Frame| serde_json::from_slice::<Value>(&frame.body()).expect("frames are JSON");
     assert_eq!(body(departed.phx_close(Vsn::V2).unwrap()), json!([3, 3, "room:a", "phx_close", {}]));
     assert_eq!(
         body(departed.phx_error(Vsn::V2).unwrap()),

@@ -4,6 +4,9 @@
 //!
 //! Contract: Phoenix 1.8.12, `encode!` and `fastlane!` of both serializers.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::frame::{Frame, FrameBuilder, Opcode};
@@ -72,6 +75,53 @@ pub fn encode_broadcast(vsn: Vsn, topic: &str, event: &str, payload: &Payload) -
         (Vsn::V2, Payload::Json(_)) => Err(EncodeError::NotAnObject),
         (Vsn::V2, Payload::Binary(bytes)) => {
             binary(BROADCAST, [("topic", topic), ("event", FieldRef::Text(event))], bytes)
+        }
+    }
+}
+
+/// A payload that many are sent, each in a message of its own.
+#[derive(Clone, Debug)]
+pub struct SharedPayload {
+    payload: Payload,
+    /// What ends such a message in V2, where it is worth sharing: the payload and the bracket behind it.
+    tail: Option<Arc<Bytes>>,
+}
+
+impl SharedPayload {
+    /// Costs one copy of a long payload, and none for each who is sent it.
+    pub fn new(payload: Payload) -> Self {
+        let tail = match &payload {
+            Payload::Json(json) if json.is_object() && json.as_bytes().len() >= WORTH_SHARING => {
+                Some(Arc::new(Bytes::from([json.as_bytes(), b"]"].concat())))
+            }
+            _ => None,
+        };
+        SharedPayload { payload, tail }
+    }
+
+    /// The payload itself.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// Encodes it as [`encode_message`] does; in V2 a long one is not copied.
+    ///
+    /// # Errors
+    /// Those of [`encode_message`].
+    pub fn encode_message(
+        &self,
+        vsn: Vsn,
+        join_ref: &Field,
+        reference: &Field,
+        topic: &Field,
+        event: &str,
+    ) -> Result<Frame, EncodeError> {
+        match (vsn, &self.tail) {
+            (Vsn::V2, Some(tail)) => {
+                let head = v2_head(join_ref.into(), reference.into(), topic.into(), event, 0);
+                Ok(head.finish_with(Opcode::Text, Some(tail.clone())))
+            }
+            _ => encode_message(vsn, join_ref, reference, topic, event, &self.payload),
         }
     }
 }
@@ -194,18 +244,30 @@ fn v2(
     event: &str,
     content: Content<'_>,
 ) -> Frame {
+    let mut frame = v2_head(join_ref, reference, topic, event, content.len());
+    content.write(frame.body());
+    frame.body().push(b']');
+    frame.finish(Opcode::Text)
+}
+
+/// All that stands before the content, with room for so many bytes of it.
+fn v2_head(
+    join_ref: FieldRef<'_>,
+    reference: FieldRef<'_>,
+    topic: FieldRef<'_>,
+    event: &str,
+    content: usize,
+) -> FrameBuilder {
     let refs = join_ref.printed().len() + reference.printed().len();
     let fields = refs + topic.printed().len() + event.len();
-    let mut frame = FrameBuilder::with_capacity(fields + content.len() + PUNCTUATION);
+    let mut frame = FrameBuilder::with_capacity(fields + content + PUNCTUATION);
     let out = frame.body();
     out.push(b'[');
     for field in [join_ref, reference, topic, FieldRef::Text(event)] {
         field.write_json(out);
         out.push(b',');
     }
-    content.write(out);
-    out.push(b']');
-    frame.finish(Opcode::Text)
+    frame
 }
 
 /// The kind, the size of each field, the fields, the data.
@@ -235,6 +297,9 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Room for the quotes, commas and keys of a text frame.
 const PUNCTUATION: usize = 64;
+
+/// From so many bytes on a copy for each recipient costs more than a second piece to write.
+const WORTH_SHARING: usize = 4096;
 
 /// The kinds of binary frames from a server.
 const PUSH: u8 = 0;

@@ -1,16 +1,24 @@
 //! An outgoing frame: the body and, in front of it in the same buffer, its WebSocket header.
 //!
-//! A server's frames are not masked, so the same bytes serve every recipient: a broadcast is encoded once.
+//! A server's frames are not masked, so the same bytes serve every recipient: a broadcast is encoded once. Frames that
+//! differ in their beginning alone, as those of one `presence_state` to many, share the rest of their bodies.
 //!
 //! Contract: RFC 6455, 5.2.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 /// One encoded frame. A WebSocket writes it whole, long poll takes the body. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Frame(Bytes);
+pub struct Frame {
+    /// The header, and the body or its beginning.
+    head: Bytes,
+    /// The rest of the body.
+    tail: Option<Arc<Bytes>>,
+}
 
 impl Frame {
     /// A text frame. The body must be UTF-8, or the client will close.
@@ -23,34 +31,46 @@ impl Frame {
         Frame::new(Opcode::Binary, body)
     }
 
-    /// Header and body.
-    pub fn websocket(&self) -> &Bytes {
-        &self.0
+    /// Header and body, in the one piece or two in which they are kept.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.head).chain(self.tail.as_deref())
     }
 
-    /// The body without the header.
-    pub fn body(&self) -> &[u8] {
-        let header = match self.0[1] {
-            LENGTH_IN_2 => 4,
-            LENGTH_IN_8 => 10,
-            _ => 2,
-        };
-        &self.0[header..]
+    /// Header and body in one piece: a copy where they are kept in two.
+    pub fn websocket(&self) -> Bytes {
+        match &self.tail {
+            None => self.head.clone(),
+            Some(tail) => Bytes::from([&self.head[..], &tail[..]].concat()),
+        }
+    }
+
+    /// The body without the header: a copy where it is kept in two pieces.
+    pub fn body(&self) -> Cow<'_, [u8]> {
+        let beginning = &self.head[self.header_len()..];
+        match &self.tail {
+            None => Cow::Borrowed(beginning),
+            Some(tail) => Cow::Owned([beginning, &tail[..]].concat()),
+        }
+    }
+
+    /// The length of the body in bytes.
+    pub fn body_len(&self) -> usize {
+        self.len() - self.header_len()
     }
 
     /// Whether it is a binary frame.
     pub fn is_binary(&self) -> bool {
-        self.0[0] == FIN | Opcode::Binary as u8
+        self.head[0] == FIN | Opcode::Binary as u8
     }
 
     /// The length in bytes of [`websocket`](Self::websocket): header and body.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.head.len() + self.tail.as_ref().map_or(0, |tail| tail.len())
     }
 
     /// Never: a frame has at least its header.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.head.is_empty()
     }
 
     pub(super) fn new(opcode: Opcode, body: &[u8]) -> Frame {
@@ -58,11 +78,19 @@ impl Frame {
         builder.body().extend_from_slice(body);
         builder.finish(opcode)
     }
+
+    fn header_len(&self) -> usize {
+        match self.head[1] {
+            LENGTH_IN_2 => 4,
+            LENGTH_IN_8 => 10,
+            _ => 2,
+        }
+    }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Frame").field(&self.0).finish()
+        f.debug_tuple("Frame").field(&self.websocket()).finish()
     }
 }
 
@@ -115,8 +143,13 @@ impl FrameBuilder {
     }
 
     pub(super) fn finish(self, opcode: Opcode) -> Frame {
+        self.finish_with(opcode, None)
+    }
+
+    /// A frame whose body goes on with this.
+    pub(super) fn finish_with(self, opcode: Opcode, tail: Option<Arc<Bytes>>) -> Frame {
         let FrameBuilder(mut buffer) = self;
-        let length = buffer.len() - HEADER_ROOM;
+        let length = buffer.len() - HEADER_ROOM + tail.as_ref().map_or(0, |tail| tail.len());
         let start = if let Ok(short) = u8::try_from(length)
             && short < LENGTH_IN_2
         {
@@ -132,7 +165,7 @@ impl FrameBuilder {
             0
         };
         buffer[start] = FIN | opcode as u8;
-        Frame(Bytes::from(buffer).slice(start..))
+        Frame { head: Bytes::from(buffer).slice(start..), tail }
     }
 }
 
@@ -170,6 +203,21 @@ mod tests {
             assert_eq!(&frame.websocket()[..header.len()], header, "{length}");
             assert_eq!(frame.body(), body, "{length}");
             assert_eq!(frame.len(), header.len() + length, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_frame_in_two_pieces_has_the_bytes_of_one_in_one() {
+        for (beginning, rest) in [(1, 2), (100, 25), (100, 26), (3, 0xFFFF), (0x1_0000, 7)] {
+            let whole = Frame::text(&vec![b'x'; beginning + rest]);
+            let mut builder = FrameBuilder::with_capacity(beginning);
+            builder.body().resize(HEADER_ROOM + beginning, b'x');
+            let shared = Some(Arc::new(Bytes::from(vec![b'x'; rest])));
+            let split = builder.finish_with(Opcode::Text, shared);
+            assert_eq!(split.pieces().count(), 2);
+            assert_eq!(split.pieces().map(Bytes::len).sum::<usize>(), split.len());
+            assert_eq!(split.websocket(), whole.websocket());
+            assert_eq!((split.body(), split.body_len()), (whole.body(), whole.body_len()));
         }
     }
 

@@ -18,7 +18,7 @@ mod vsn;
 pub mod websocket;
 
 pub use decode::{DecodeError, decode_binary, decode_text};
-pub use encode::{EncodeError, encode_broadcast, encode_message, encode_reply};
+pub use encode::{EncodeError, SharedPayload, encode_broadcast, encode_message, encode_reply};
 pub use excerpt::Excerpt;
 pub use frame::Frame;
 pub use json::{Json, ParseError};

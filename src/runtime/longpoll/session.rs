@@ -180,7 +180,7 @@ impl Session {
             && let Some(poll) = self.polls.pop_back()
         {
             let frames: Vec<Frame> = self.ready.drain(..).collect();
-            let (count, bytes) = (frames.len(), frames.iter().map(|frame| frame.body().len()).sum());
+            let (count, bytes) = (frames.len(), frames.iter().map(Frame::body_len).sum());
             match poll.answer.send(Polled::Frames(frames)) {
                 Err(Polled::Frames(frames)) => self.ready.extend(frames),
                 Ok(()) | Err(Polled::Nothing) => {

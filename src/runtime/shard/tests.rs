@@ -226,7 +226,7 @@ impl Listener {
         for told in told {
             let (event, payload) = match told {
                 Told::Frame(frame) => {
-                    let frame: Value = serde_json::from_slice(frame.body()).expect("frames are JSON");
+                    let frame: Value = serde_json::from_slice(&frame.body()).expect("frames are JSON");
                     assert_eq!(frame[2], self.seat.topic.as_str(), "a client hears its own topic only");
                     (frame[3].as_str().expect("an event is a text").to_owned(), frame[4].to_string())
                 }
