@@ -304,6 +304,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::wire::{Field, SharedPayload, Vsn};
 
     fn outbox() -> Outbox {
         Outbox::new(1000, Arc::new(Counters::new()))
@@ -441,27 +442,53 @@ mod tests {
         assert!(outbox.is_due());
     }
 
-    #[tokio::test]
-    async fn a_full_socket_is_left_to_the_task_and_no_frame_is_torn() {
+    /// Large frames of both kinds: in one piece, and in two.
+    fn large_frames() -> [Frame; 2] {
+        let list = SharedPayload::new(serde_json::json!({"x": "x".repeat(10_000)}).into());
+        let (join_ref, topic) = (Field::from("1"), Field::from("t"));
+        let shared = list.encode_message(Vsn::V2, &join_ref, &Field::Null, &topic, "presence_state");
+        [Frame::text(&[b'x'; 10_000]), shared.expect("an object")]
+    }
+
+    /// A line whose socket is full, how many of these frames were put in, and the other end.
+    async fn full(frame: &Frame) -> (Outbox, usize, tokio::net::UnixStream) {
         let (outbox, other) = attached().await;
-        let frame = Frame::text(&[b'x'; 10_000]);
-        let mut count = 0;
+        let mut count = 1;
         while outbox.hold(frame.clone()) {
             count += 1;
             let _ = outbox.flush();
         }
-        // The one that was not claimed.
-        count += 1;
-        assert!(is_needed(&outbox));
-        assert_eq!(outbox.take_mail().map(|mail| mail.len()), Ok(0));
-        let (read, ()) = tokio::join!(read(&other, count * frame.len()), async {
-            while outbox.flush() == Ok(Flushed::Blocked) {
-                tokio::task::yield_now().await;
-            }
-        });
-        assert!(read.chunks(frame.len()).all(|read| read == &frame.websocket()[..]));
-        assert_eq!(read.len(), count * frame.len());
-        assert!(!is_needed(&outbox));
+        (outbox, count, other)
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_is_left_to_the_task_and_no_frame_is_torn() {
+        for frame in large_frames() {
+            let (outbox, count, other) = full(&frame).await;
+            assert!(is_needed(&outbox));
+            assert_eq!(outbox.take_mail().map(|mail| mail.len()), Ok(0));
+            let (read, ()) = tokio::join!(read(&other, count * frame.len()), async {
+                while outbox.flush() == Ok(Flushed::Blocked) {
+                    tokio::task::yield_now().await;
+                }
+            });
+            assert!(read.chunks(frame.len()).all(|read| read == &frame.websocket()[..]));
+            assert_eq!(read.len(), count * frame.len());
+            assert!(!is_needed(&outbox));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_full_line_goes_on_where_the_socket_has_stopped() {
+        for frame in large_frames() {
+            let (outbox, count, other) = full(&frame).await;
+            let unsent = outbox.detach();
+            drop(outbox);
+            let mut all = read(&other, usize::MAX).await;
+            unsent.iter().for_each(|bytes| all.extend_from_slice(bytes));
+            assert!(all.chunks(frame.len()).all(|read| read == &frame.websocket()[..]));
+            assert_eq!(all.len(), count * frame.len());
+        }
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, warn};
@@ -48,9 +49,11 @@ impl Requests {
         let mut accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
         tokio::select! {
             () = end => accepting.abort(),
-            ended = &mut accepting => match ended {
+            ended = &mut accepting => match ended.map_err(JoinError::try_into_panic) {
                 Ok(never) => match never {},
-                Err(error) => panic::resume_unwind(error.into_panic()),
+                Err(Ok(panic)) => panic::resume_unwind(panic),
+                // The runtime ends.
+                Err(Err(_)) => return,
             }
         }
         // Until the listeners are closed.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::load::lobby;
+use super::load::{lobby, prompt_lobby};
 use super::meddler::{Fate, meddler};
 use super::{Run, account, bench, troubles};
 use crate::support::process::{Process, run};
@@ -68,7 +68,7 @@ async fn somebody_who_is_never_shown_fails_a_storm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leave_that_a_resident_is_not_told_of_fails_a_churn() {
-    let server = lobby().await;
+    let server = prompt_lobby().await;
     let mut lost = false;
     let stands_before = meddler(server.address(), move |text| {
         let is_leave = text.contains("presence_diff") && !text.contains(r#""leaves":{}"#);

@@ -15,6 +15,11 @@ pub async fn lobby() -> Running {
     Running::start(lobbies(), Options::default()).await
 }
 
+/// The same, where every change of presence is told at once, however short a visit is.
+pub async fn prompt_lobby() -> Running {
+    Running::start(lobbies(), Options { flush_window: Duration::ZERO, ..Options::default() }).await
+}
+
 /// The same for users who bring the parameter `token` that belongs to their number: `secret-<user>`.
 pub async fn guarded() -> Running {
     Running::start_with(Guarded, lobbies(), Options::default()).await
