@@ -82,7 +82,8 @@ async fn storm_knows_its_clients_by_their_presence_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn churn_leaves_every_resident_with_the_list_it_had() {
-    let server = Process::start(&[]).await;
+    // Every change is told, however short a visit is.
+    let server = Process::start(&["--flush-window", "0"]).await;
     let flags = ["--clients", "4", "--topics", "3", "--group", "2", "--duration", "0.3", "--warmup", "0.1"];
     let json = bench("churn", server.address(), &flags).await.passed();
     let [expected, received, ..] = account(&json);
