@@ -1,7 +1,7 @@
 //! Where the clients connect, and what they say of themselves there.
 //!
-//! Owns: the URL, the connection's parameters, tokens, the request of the handshake.
-//! Not here: the stream ([`super::client`]). TLS is not spoken.
+//! Owns: the URL, the addresses on both ends, the connection's parameters, tokens, the request of the handshake.
+//! Not here: what goes over the stream ([`super::client`]). TLS is not spoken.
 //! Contract: RFC 6455, 4.1; Phoenix's `vsn` and `token` parameters.
 
 use std::fmt;

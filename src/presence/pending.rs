@@ -37,8 +37,9 @@ pub struct Pending {
 #[derive(Debug)]
 struct Waiting {
     entry: Arc<Entry>,
-    /// Its change's number since the last flush, from 1.
+    /// Its change's number since the last flush, from 1; where it stands for an earlier one again, that one's.
     nth: u64,
+    /// When it was made; for the join of an update, when the person came who was not told yet.
     since: Instant,
     /// The number of the change that it undoes, of which nobody knows but those who were given a snapshot between the
     /// two: it is owed to them alone.

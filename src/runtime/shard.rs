@@ -391,8 +391,8 @@ impl Shard {
         let listing = self.listings.get(name);
         match &self.hooks.fetcher {
             None => {
-                let payload = Payload::Json(Json::from_encoded(listing.encoded().clone()));
-                let payload = SharedPayload::new(payload);
+                let list = Json::from_encoded(listing.encoded().clone());
+                let payload = SharedPayload::new(Payload::Json(list));
                 for to in wanted {
                     to.push(&topic.subscribers, &payload, &listing.snapshot, &mut self.held);
                 }

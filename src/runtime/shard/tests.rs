@@ -372,6 +372,24 @@ fn what_one_visitor_was_shown_of_another_is_told_to_nobody_once_both_have_gone()
 }
 
 #[test]
+fn a_long_list_is_kept_once_for_all_who_are_sent_it() {
+    let mut world = World::new(WINDOW);
+    let listeners = [(); 2].map(|()| world.subscribe(Hears::Itself));
+    (1..=100).for_each(|owner| world.track(owner, &format!("user {owner}")));
+    listeners.iter().for_each(|listener| world.push_state(*listener));
+    world.shard.settle(world.now);
+    let shared = listeners.map(|listener| {
+        let told = world.listeners[listener].inbox.0.lock();
+        told.iter().find_map(|told| match told {
+            Told::Frame(frame) => frame.pieces().nth(1).map(|list| list.as_ptr()),
+            Told::Mail(_) => None,
+        })
+    });
+    assert!(shared[0].is_some());
+    assert_eq!(shared[0], shared[1]);
+}
+
+#[test]
 fn nothing_is_owed_to_a_visitor_who_was_gone_before_the_list_it_asked_for() {
     let mut world = World::new(WINDOW);
     world.subscribe(Hears::Itself);
