@@ -14,6 +14,7 @@
 
 // pure: bytes, rules, state
 pub mod channel;
+pub mod gateway;
 pub mod presence;
 pub mod session;
 pub mod wire;
