@@ -81,7 +81,12 @@ impl Requests {
 
     /// Takes the request that a reply with this front answers.
     pub fn answered_by(&mut self, reply: &TextFront<'_>) -> Option<Request> {
-        self.position(reply).and_then(|position| self.pending.remove(position))
+        let request = self.position(reply).and_then(|position| self.pending.remove(position))?;
+        if self.pending.is_empty() {
+            // A connection at rest keeps no room for them.
+            self.pending = VecDeque::new();
+        }
+        Some(request)
     }
 
     fn position(&self, reply: &TextFront<'_>) -> Option<usize> {
