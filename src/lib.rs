@@ -15,6 +15,7 @@
 // pure: bytes, rules, state
 pub mod awareness;
 pub mod channel;
+pub mod gateway;
 pub mod pages;
 pub mod presence;
 pub mod session;
