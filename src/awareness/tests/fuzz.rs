@@ -50,7 +50,7 @@ impl Made {
 
 fn entry() -> impl Strategy<Value = Made> {
     let number = || prop_oneof![0..300_u64, 0..1_u64 << 53];
-    let states = vec![
+    const STATES: &[&str] = &[
         "{}",
         "[1,\"a\"]",
         " 1e5 ",
@@ -60,7 +60,7 @@ fn entry() -> impl Strategy<Value = Made> {
         "[[[[]]]]",
         "\"null\"",
     ];
-    let state = prop::option::of(prop::sample::select(states).prop_map(str::to_owned));
+    let state = prop::option::of(prop::sample::select(STATES).prop_map(str::to_owned));
     (number(), number(), state).prop_map(|(client, clock, state)| Made { client, clock, state })
 }
 
