@@ -288,15 +288,15 @@ mod tests {
 
     /// Pieces of JSON in an order that is often right.
     fn json_like() -> impl Strategy<Value = String> {
-        let pieces = [
+        const PIECES: &[&str] = &[
             "{", "}", "[", "]", ",", ":", "\"a\"", "\"a\":", "1", "-", "0", ".", "e", "+", " ", "\n", "true",
             "null", "\"", "\\", "\\u00e9", "é", "\u{1}",
         ];
-        let piece = prop::sample::select(&pieces[..]);
+        let piece = prop::sample::select(PIECES);
         let valid = any::<u8>().prop_map(|n| format!("{{\"k\":[{n},{{}},\"x\"]}}"));
         prop_oneof![
             prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
-            (valid, any::<prop::sample::Index>(), prop::sample::select(&pieces[..])).prop_map(
+            (valid, any::<prop::sample::Index>(), prop::sample::select(PIECES)).prop_map(
                 |(mut text, at, piece)| {
                     text.insert_str(at.index(text.len() + 1), piece);
                     text

@@ -39,6 +39,7 @@ pub(crate) mod longpoll;
 mod metas;
 pub(crate) mod node;
 mod outbox;
+pub(crate) mod rooms;
 mod shard;
 mod shard_task;
 pub(crate) mod socket;

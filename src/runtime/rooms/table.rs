@@ -14,7 +14,6 @@ use foldhash::{HashMap, HashMapExt};
 use smol_str::SmolStr;
 
 use super::counters::{Dropped, RoomCounters};
-use super::line::Line;
 use super::member::{Member, Newcomer};
 use super::pings::Pings;
 use crate::awareness::{self, Own, ParticipantId, Room, Timing};
