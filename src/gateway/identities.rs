@@ -1,4 +1,4 @@
-//! Who the pages are that were here just now, so that whoever returns is known at the first word.
+//! Who the pages are that were here just now, so that whoever returns is known at the first update.
 //!
 //! Owns: for how long a page's user is remembered. Not here: what a page is, which only the caller knows; only pages that
 //! nobody else can have by chance are to be remembered here.

@@ -1,21 +1,21 @@
-//! An awareness state as others are told it: the client's, with the user made here.
+//! An awareness state as it is sent to others: the client's, with the user made here.
 //!
 //! Owns: that nothing of the client's `user` passes but a plain color, and how long a state may be.
 //!
-//! Not here: whether the state is JSON, which the codec of awareness has made sure of; when it is told.
+//! Not here: whether the state is JSON, which the codec of awareness has made sure of; when it is sent.
 //!
 //! Contract: contract/canvas.md, F.4.
 
 use super::User;
 use super::text::{NotAnObject, for_each_member, string};
 
-/// Why a state is not told. The participant's state before stays.
+/// Why a state is not sent to others. The participant's state before stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unshown {
     /// It is no object, and so no page shows anything of it.
     #[error("the state is not an object")]
     NotAnObject,
-    /// It is longer than 4 KiB as others would be told it.
+    /// It is longer than 4 KiB as it would be sent.
     #[error("the state is longer than 4 KiB")]
     TooLarge,
 }
@@ -29,20 +29,20 @@ pub enum Unshown {
 /// # Errors
 /// [`Unshown::NotAnObject`], [`Unshown::TooLarge`].
 pub fn restate(state: &str, user: &User) -> Result<String, Unshown> {
-    let mut told = String::with_capacity(state.len().min(MAX_LEN) + USER_ROOM);
+    let mut sent = String::with_capacity(state.len().min(MAX_LEN) + USER_ROOM);
     let mut claim = None;
-    told.push('{');
+    sent.push('{');
     for_each_member(state, |member| {
         if member.is("user") {
             claim = Some(member.value);
-        } else if told.len() <= MAX_LEN {
-            told.push_str(member.whole);
-            told.push(',');
+        } else if sent.len() <= MAX_LEN {
+            sent.push_str(member.whole);
+            sent.push(',');
         }
     })?;
-    user.write_member(claim.and_then(color).as_deref(), &mut told);
-    told.push('}');
-    if told.len() > MAX_LEN { Err(Unshown::TooLarge) } else { Ok(told) }
+    user.write_member(claim.and_then(color).as_deref(), &mut sent);
+    sent.push('}');
+    if sent.len() > MAX_LEN { Err(Unshown::TooLarge) } else { Ok(sent) }
 }
 
 /// Whether a state is an object without members, which a client has before it knows its user.
@@ -69,7 +69,7 @@ impl From<NotAnObject> for Unshown {
     }
 }
 
-/// The longest state that is told, in bytes.
+/// The longest state that is sent, in bytes.
 const MAX_LEN: usize = 4096;
 /// About what a user takes.
 const USER_ROOM: usize = 160;
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn a_client_chooses_its_color_and_nothing_else() {
         let state = r##"{"user":{"id":"eve","name":"Eve","color":"#0aF123","x":1},"cursor":{"x":1.50}}"##;
-        let told = format!(r##"{{"cursor":{{"x":1.50}},{}}}"##, member("#0aF123"));
-        assert_eq!(restate(state, &ada()), Ok(told));
+        let sent = format!(r##"{{"cursor":{{"x":1.50}},{}}}"##, member("#0aF123"));
+        assert_eq!(restate(state, &ada()), Ok(sent));
     }
 
     #[test]
@@ -112,8 +112,8 @@ mod tests {
             r##""#123456""##,
         ];
         for user in users {
-            let told = format!("{{{}}}", member(OWN));
-            assert_eq!(restate(&format!(r#"{{"user":{user}}}"#), &ada()), Ok(told), "{user}");
+            let sent = format!("{{{}}}", member(OWN));
+            assert_eq!(restate(&format!(r#"{{"user":{user}}}"#), &ada()), Ok(sent), "{user}");
         }
         assert_eq!(restate(r#"{"a":1}"#, &ada()), Ok(format!(r#"{{"a":1,{}}}"#, member(OWN))));
     }
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn every_user_of_the_client_is_left_out() {
         let state = r#" { "a" : 1 , "user" : 1 , "\u0075ser" : [ "}" ] , "u\u0073er":"\"", "User":2 , "b":{"user":3} } "#;
-        let told = format!(r#"{{"a" : 1,"User":2,"b":{{"user":3}},{}}}"#, member(OWN));
-        assert_eq!(restate(state, &ada()), Ok(told));
+        let sent = format!(r#"{{"a" : 1,"User":2,"b":{{"user":3}},{}}}"#, member(OWN));
+        assert_eq!(restate(state, &ada()), Ok(sent));
     }
 
     #[test]
@@ -143,25 +143,25 @@ mod tests {
             &format!(r#""deep":{deep}"#),
         ];
         for members in kept {
-            let told = format!("{{{members},{}}}", member(OWN));
-            assert_eq!(restate(&format!("{{{members}}}"), &ada()), Ok(told), "{members}");
+            let sent = format!("{{{members},{}}}", member(OWN));
+            assert_eq!(restate(&format!("{{{members}}}"), &ada()), Ok(sent), "{members}");
         }
     }
 
     #[test]
-    fn four_kibibytes_are_told_and_a_byte_more_is_not() {
+    fn four_kibibytes_are_sent_and_a_byte_more_is_not() {
         let bare = restate(r#"{"t":""}"#, &ada()).expect("short").len();
         let state = |len: usize| format!(r#"{{"t":"{}"}}"#, "x".repeat(len - bare));
-        assert_eq!(restate(&state(4096), &ada()).map(|told| told.len()), Ok(4096));
+        assert_eq!(restate(&state(4096), &ada()).map(|sent| sent.len()), Ok(4096));
         assert_eq!(restate(&state(4097), &ada()), Err(Unshown::TooLarge));
         assert_eq!(restate(&state(100_000), &ada()), Err(Unshown::TooLarge));
         // What the client says of itself does not count.
         let long = format!(r#"{{"user":"{}"}}"#, "x".repeat(5000));
-        assert_eq!(restate(&long, &ada()).map(|told| told.len()), Ok(member(OWN).len() + 2));
+        assert_eq!(restate(&long, &ada()).map(|sent| sent.len()), Ok(member(OWN).len() + 2));
     }
 
     #[test]
-    fn what_is_no_object_is_not_told() {
+    fn what_is_no_object_is_not_sent() {
         for state in ["\"text\"", "[1,2]", "false", "0", "null", ""] {
             assert_eq!(restate(state, &ada()), Err(Unshown::NotAnObject), "{state}");
         }
@@ -203,27 +203,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_told_state_has_the_one_user_and_all_that_the_client_had_beside_it(
+        fn a_restated_state_has_the_one_user_and_all_that_the_client_had_beside_it(
             members in proptest::collection::vec(("user|cursor|.{0,4}", any::<u8>(), json()), 0..6),
         ) {
             let text: Vec<String> =
                 members.iter().map(|(key, escaped, value)| format!("{} : {value}", written(key, *escaped))).collect();
-            let told = restate(&format!("{{{}}}", text.join(" , ")), &ada()).expect("a short object");
-            let told: serde_json::Map<String, Value> = serde_json::from_str(&told).expect("JSON");
+            let sent = restate(&format!("{{{}}}", text.join(" , ")), &ada()).expect("a short object");
+            let sent: serde_json::Map<String, Value> = serde_json::from_str(&sent).expect("JSON");
             let mut expected: serde_json::Map<String, Value> = members
                 .iter()
                 .filter(|(key, ..)| key != "user")
                 .map(|(key, _, value)| (key.clone(), value.clone()))
                 .collect();
-            let mut user = told["user"].clone();
+            let mut user = sent["user"].clone();
             user["color"] = Value::Null;
             prop_assert_eq!(user, json!({"id": "ada", "name": "Ada L", "email": "ada@openfn.org", "color": null}));
-            expected.insert("user".to_owned(), told["user"].clone());
-            prop_assert_eq!(told, expected);
+            expected.insert("user".to_owned(), sent["user"].clone());
+            prop_assert_eq!(sent, expected);
         }
 
         #[test]
-        fn any_text_is_told_or_refused(state in "[\\[\\]{}\",:\\\\u0 user\u{e9}]{0,40}") {
+        fn any_text_is_restated_or_refused(state in "[\\[\\]{}\",:\\\\u0 user\u{e9}]{0,40}") {
             let _ = restate(&state, &ada());
             let _ = User::claimed(&state);
             is_empty_state(&state);

@@ -1,4 +1,4 @@
-//! Who somebody is, as others are told.
+//! Who somebody is, as others see it.
 //!
 //! Owns: what a name may hold, and the form of the `user` member of an awareness state.
 //!

@@ -1,4 +1,4 @@
-//! What becomes of one message, and what it told.
+//! What becomes of one message, and what it showed.
 
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -51,7 +51,7 @@ pub enum DropReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u32);
 
-/// What a message told in passing. Notices are in the order of what happened.
+/// What a message showed in passing. Notices are in the order of what happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// The upstream let the client join a canvas topic.
