@@ -12,6 +12,7 @@ pub(crate) struct RoomCounters {
     dropped: [AtomicU64; Dropped::ALL.len()],
     participants: AtomicI64,
     unknown: AtomicI64,
+    other_users: AtomicU64,
 }
 
 /// Why something that a participant said is not told.
@@ -98,6 +99,15 @@ impl RoomCounters {
     /// Of these, those of whom nobody knows who they are.
     pub(crate) fn unknown(&self) -> i64 {
         self.unknown.load(Ordering::Relaxed)
+    }
+
+    /// Answers of the upstream that named another user than before on the same connection.
+    pub(crate) fn other_users(&self) -> u64 {
+        self.other_users.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn named_another_user(&self) {
+        self.other_users.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn received(&self) {

@@ -19,7 +19,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use counters::{Dropped, RoomCounters};
+pub(crate) use counters::RoomCounters;
 pub(crate) use handle::{Participant, Rooms};
 pub(crate) use line::Line;
 pub(crate) use table::Settings;
