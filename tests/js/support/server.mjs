@@ -21,6 +21,16 @@ export function startWithPeople(file, secret) {
   return Server.start("presenced", 0, ["--people", file], { SECRET_KEY_BASE: secret });
 }
 
+/** Starts the tests' own Lightning. */
+export function startUpstream(port = 0) {
+  return Server.start(join("examples", "upstream"), port);
+}
+
+/** Starts the product in front of an upstream, a server or a proxy. */
+export function startGateway(upstream, port = 0, flags = []) {
+  return startPresenced(port, ["--upstream", upstream.socket, ...flags]);
+}
+
 /** A user token of the product's own making. */
 export function makeToken(secret, userId, ...flags) {
   const env = { ...environment(), SECRET_KEY_BASE: secret };
@@ -64,6 +74,29 @@ class Server {
   stop(signal = "SIGTERM") {
     this.#child.kill(signal);
     return this.#exited;
+  }
+
+  /** Stops the process where it is, as a machine that is suspended or too busy; `thaw` lets it go on. */
+  freeze() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.#child.kill("SIGCONT");
+  }
+
+  /** What the tests' own Lightning has counted. */
+  async counts() {
+    return (await fetch(`${this.origin}/counts`)).json();
+  }
+
+  /** Asks the tests' own Lightning for a fault; `tests/upstream/control.rs` has them. */
+  async control(what, query = {}, body = undefined) {
+    const answer = await fetch(`${this.origin}/control/${what}?${new URLSearchParams(query)}`, {
+      method: "POST",
+      body: body && JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`the upstream cannot ${what}: ${answer.status}`);
   }
 
   async #listening(path) {
