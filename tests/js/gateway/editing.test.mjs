@@ -73,9 +73,9 @@ describe("a long document", () => {
     });
   }
 
-  it("that one writes reaches the other, with the edits around it in order", async (t) => {
+  it("of 20mb that one writes reaches the other, with the edits around it in order", async (t) => {
     const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
-    const long = "0123456789abcdef".repeat(400_000);
+    const long = "0123456789abcdef".repeat(1_250_000);
     ada.edit((doc) => doc.getArray("order").push(["before"]));
     ada.edit((doc) => bodyOf(doc).insert(0, long));
     ada.edit((doc) => doc.getArray("order").push(["behind"]));

@@ -68,15 +68,6 @@ export class Proxy {
     }
   }
 
-  /** Ends the present WebSockets with a close frame of the server. No message may be under way. */
-  closeWith(code, reason = "") {
-    const frame = [0x88, 2 + reason.length, code >> 8, code & 0xff, ...Buffer.from(reason)];
-    for (const [near, far] of this.#pairs) {
-      far.unpipe(near);
-      near.end(Buffer.from(frame));
-    }
-  }
-
   #join(near, far) {
     const pair = [near, far];
     this.#pairs.add(pair);

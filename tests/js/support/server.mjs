@@ -23,7 +23,7 @@ export function startWithPeople(file, secret) {
 
 /** Starts the tests' own Lightning. */
 export function startUpstream(port = 0) {
-  return Server.start(join("examples", "upstream"), port);
+  return Server.spawn(process.execPath, [UPSTREAM, "--port", String(port)], environment());
 }
 
 /** Starts the product in front of an upstream, a server or a proxy. */
@@ -39,11 +39,15 @@ export function makeToken(secret, userId, ...flags) {
 }
 
 class Server {
-  /** Resolves when the server listens; rejects with what it wrote if it ends first. */
-  static async start(binary, port, flags = [], variables = {}) {
+  /** Starts what cargo has built. */
+  static start(binary, port, flags = [], variables = {}) {
     const path = join(targetDirectory(), "debug", binary);
-    const env = { ...environment(), ...variables };
-    const child = spawn(path, ["--port", String(port), ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
+    return Server.spawn(path, ["--port", String(port), ...flags], { ...environment(), ...variables });
+  }
+
+  /** Resolves when the server listens; rejects with what it wrote if it ends first. */
+  static async spawn(path, flags, env) {
+    const child = spawn(path, flags, { env, stdio: ["ignore", "pipe", "pipe"] });
     const server = new Server(child);
     server.port = await server.#listening(path);
     return server;
@@ -90,7 +94,7 @@ class Server {
     return (await fetch(`${this.origin}/counts`)).json();
   }
 
-  /** Asks the tests' own Lightning for a fault; `tests/upstream/control.rs` has them. */
+  /** Asks the tests' own Lightning for a fault; `gateway/upstream/control.mjs` has them. */
   async control(what, query = {}, body = undefined) {
     const answer = await fetch(`${this.origin}/control/${what}?${new URLSearchParams(query)}`, {
       method: "POST",
@@ -135,4 +139,5 @@ function environment() {
   return { PATH, HOME, RUST_LOG, RUST_BACKTRACE };
 }
 
+const UPSTREAM = fileURLToPath(new URL("../gateway/upstream/main.mjs", import.meta.url));
 const LINES_KEPT = 100;

@@ -1,4 +1,5 @@
-// What the stories of the gateway are played on: an upstream, and the gateway before it.
+// What the stories of the gateway are played on: an upstream, and the gateway before it. With `WITHOUT_GATEWAY=1` clients
+// connect to the upstream itself: what fails then is what the gateway is for.
 
 import { randomUUID } from "node:crypto";
 import { startGateway, startUpstream } from "./server.mjs";
@@ -7,7 +8,7 @@ import { startGateway, startUpstream } from "./server.mjs";
 export class Stage {
   static async start(flags = []) {
     const upstream = await startUpstream();
-    const gateway = await startGateway(upstream, 0, flags);
+    const gateway = WITHOUT_GATEWAY ? upstream : await startGateway(upstream, 0, flags);
     return new Stage(upstream, gateway, flags);
   }
 
@@ -42,6 +43,8 @@ export class Stage {
     this.gateway = await startGateway(this.upstream, this.gateway.port, this.#flags);
   }
 }
+
+const { WITHOUT_GATEWAY } = process.env;
 
 /** A workflow of a test's own. The prefix `<n>kb-` or `<n>mb-` makes its document so long. */
 export function workflow(prefix = "") {
