@@ -2,6 +2,7 @@
 // phoenix, the request for the context as soon as it is connected, and the person in its awareness after that.
 
 import { randomUUID } from "node:crypto";
+import * as broadcast from "lib0/broadcastchannel.js";
 import WebSocket from "ws";
 import { PhoenixChannelProvider } from "y-phoenix-channel";
 import * as Y from "yjs";
@@ -34,6 +35,7 @@ export class Canvas {
     const { session = randomUUID(), requestId = randomUUID(), suffix = "", phoenix = clients[0].phoenix } = options;
     this.name = name;
     this.topic = `workflow:collaborate:${workflow}${suffix}`;
+    /** Whether the page puts its person into its awareness. */
     this.isPresent = options.isPresent ?? true;
     /** Every message up and down: `{at, event, ref, kind}`; `kind` of a binary one is `update`, `awareness` and so on. */
     this.up = [];
@@ -187,6 +189,8 @@ export class Canvas {
     clearTimeout(this.#cursor.timer);
     this.socket.disconnect();
     clearInterval(this.awareness._checkInterval);
+    if (this.provider.bcconnected) broadcast.unsubscribe(this.provider.bcChannel, this.provider._bcSubscriber);
+    this.provider.bcconnected = false;
   }
 
   #listen() {

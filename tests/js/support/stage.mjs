@@ -35,10 +35,12 @@ export class Stage {
   async restartUpstream(signal = "SIGTERM") {
     await this.upstream.stop(signal);
     this.upstream = await startUpstream(this.upstream.port);
+    if (WITHOUT_GATEWAY) this.gateway = this.upstream;
   }
 
   /** Ends the gateway, and starts another on its port. */
   async restartGateway(signal = "SIGTERM") {
+    if (WITHOUT_GATEWAY) return this.restartUpstream(signal);
     await this.gateway.stop(signal);
     this.gateway = await startGateway(this.upstream, this.gateway.port, this.#flags);
   }

@@ -17,7 +17,9 @@ export class Connection {
     lightning.connections.add(this);
     websocket.on("message", (data, isBinary) => {
       this.#isAlive();
-      this.#receive(decode(data, isBinary));
+      const message = decode(data, isBinary);
+      if (message) this.#receive(message);
+      else this.close(1011, "");
     });
     websocket.on("error", () => {});
     websocket.on("close", () => {
@@ -56,8 +58,9 @@ export class Connection {
 
   #isAlive() {
     clearTimeout(this.#idle);
-    // Cowboy's own time-out, and its code.
-    this.#idle = setTimeout(() => this.close(1000, ""), IDLE_MS);
+    // Cowboy's own time-out, and its code. Whatever came while the process itself stood still is read before.
+    const end = () => this.close(1000, "");
+    this.#idle = setTimeout(() => (this.#idle = setTimeout(end, 1_000)), IDLE_MS);
   }
 
   #receive(message) {
@@ -110,4 +113,4 @@ export class Connection {
   }
 }
 
-const IDLE_MS = 60_000;
+const IDLE_MS = 59_000;

@@ -26,6 +26,7 @@ server.on("upgrade", (request, socket, head) => {
   const status = pathname !== "/socket/websocket" ? 404 : (lightning.refusal ?? (token === null ? 500 : person ? 101 : 403));
   if (status !== 101) {
     lightning.count("refused");
+    socket.on("error", () => {});
     socket.end(`HTTP/1.1 ${status} Refused\r\ncontent-length: 0\r\n\r\n`);
     return;
   }

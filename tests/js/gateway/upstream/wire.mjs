@@ -1,15 +1,17 @@
 // Phoenix's V2 serializer, the server's half.
 
-/** The message of a client: `{joinRef, ref, topic, event, payload}`; the payload of a binary one is bytes. */
+/**
+ * The message of a client: `{joinRef, ref, topic, event, payload}`; the payload of a binary one is bytes. Nothing where it
+ * is no message of this serializer.
+ */
 export function decode(data, isBinary) {
-  if (!isBinary) {
+  if (isBinary) return decodeBinary(data);
+  try {
     const [joinRef, ref, topic, event, payload] = JSON.parse(data);
     return { joinRef, ref, topic, event, payload };
+  } catch {
+    return undefined;
   }
-  const lengths = data.subarray(1, 5);
-  let at = 5;
-  const [joinRef, ref, topic, event] = [...lengths].map((length) => data.toString("utf8", at, (at += length)));
-  return { joinRef, ref, topic, event, payload: new Uint8Array(data.subarray(at)) };
 }
 
 /** A reply, to be sent. */
@@ -29,4 +31,11 @@ export function encodePush(joinRef, topic, event, payload) {
 function binary(kind, fields, payload) {
   const texts = fields.map((field) => Buffer.from(field));
   return Buffer.concat([Buffer.from([kind, ...texts.map(({ length }) => length)]), ...texts, payload]);
+}
+
+function decodeBinary(data) {
+  const lengths = data.subarray(1, 5);
+  let at = 5;
+  const [joinRef, ref, topic, event] = [...lengths].map((length) => data.toString("utf8", at, (at += length)));
+  return { joinRef, ref, topic, event, payload: new Uint8Array(data.subarray(at)) };
 }
