@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -284,7 +284,7 @@ async fn take_over(gateway: Arc<Gateway>, end: ClientEnd, client: OnUpgrade, ups
     if stream.give_up_on_the_silent().is_err() {
         return debug!("a client was gone before its handshake was done");
     }
-    let uplink = Uplink::new(upstream.io.into_inner(), &upstream.read_buf, Instant::now());
+    let uplink = Uplink::new(upstream.io.into_inner(), &upstream.read_buf);
     let relay = Relay::new(
         gateway.clone(),
         end.told,

@@ -46,7 +46,7 @@ pub(super) enum UplinkError {
 
 impl Uplink {
     /// A connection whose handshake is done; `early` was read behind the answer.
-    pub(crate) fn new(remote: Remote, early: &[u8], now: Instant) -> Self {
+    pub(crate) fn new(remote: Remote, early: &[u8]) -> Self {
         Uplink {
             remote,
             decoder: Decoder::of(Role::Server, Limits::RELAYED),
@@ -55,7 +55,7 @@ impl Uplink {
             waiting: 0,
             is_amid: false,
             needs_flush: false,
-            heard: now,
+            heard: Instant::now(),
         }
     }
 

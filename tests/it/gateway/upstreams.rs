@@ -1,13 +1,13 @@
 //! Where an upstream can be, and what becomes of clients while it is not there.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use presenced::server::{GatewayOptions, Options};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::{FakeUpstream, Gateway};
-use crate::support::http::request;
+use crate::support::http::{request, send};
 use crate::support::within;
 
 #[tokio::test]
@@ -86,14 +86,14 @@ async fn a_tls_upstream_has_to_be_who_it_says_it_is() {
 async fn an_upstream_that_takes_connections_and_says_nothing_times_out() {
     let upstream = FakeUpstream::listen().await;
     let gateway = Gateway::start(upstream.address()).await;
-    tokio::time::pause();
     let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")];
-    let asking = async {
-        let stream = tokio::net::TcpStream::connect(gateway.address).await.expect("it listens");
-        crate::support::http::send(stream, "GET", "/socket/websocket", &headers, "").await
-    };
-    let began = tokio::time::Instant::now();
-    let answer = asking.await;
-    assert_eq!(answer.status(), 504);
-    assert!(began.elapsed() >= Duration::from_secs(10), "{:?}", began.elapsed());
+    let stream = TcpStream::connect(gateway.address).await.expect("it listens");
+    let began = Instant::now();
+    let asking = send(stream, "GET", "/socket/websocket", &headers, "");
+    let (answer, _silent) = tokio::join!(tokio::time::timeout(3 * LIMIT, asking), upstream.accept());
+    assert_eq!(answer.expect("an answer").status(), 504);
+    assert!(began.elapsed() >= LIMIT, "{:?}", began.elapsed());
 }
+
+/// How long the upstream has for the answer to an upgrade.
+const LIMIT: Duration = Duration::from_secs(10);
