@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use presenced::api::Api;
 use presenced::check_command::check;
 use presenced::config::{Config, Invocation, PeopleSource};
 use presenced::lightning::{self, Canvases, Database, Development, People, UserSocket, demo};
+use presenced::ops::background_writer::BackgroundWriter;
 use presenced::ops::logging;
 use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
@@ -22,7 +24,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Token(command, keys)) => return print(command.run(&keys)),
         Ok(Invocation::Bench(command)) => return command.run(),
         Err(bad) => {
-            bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
+            complain(&bad.0);
             return ExitCode::from(EX_CONFIG);
         }
     };
@@ -36,10 +38,18 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("presenced: {error:#}");
+            complain(&[format!("{error:#}")]);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says on standard error why the process ends. Where nobody reads that, it ends all the same.
+fn complain(lines: &[String]) {
+    // Whoever has no thread left for it goes without a word.
+    let Ok(stderr) = BackgroundWriter::to(std::io::stderr(), |_| Vec::new()) else { return };
+    lines.iter().for_each(|line| stderr.write(format!("presenced: {line}\n").as_bytes()));
+    stderr.flush(FLUSH_LIMIT);
 }
 
 /// A line for standard output, or why there is none.
@@ -48,7 +58,7 @@ fn print(line: Result<String, BadToken>) -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("presenced: {error}");
+            complain(&[error.to_string()]);
             ExitCode::FAILURE
         }
     }
@@ -59,7 +69,7 @@ fn report(config: &Config) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("presenced: cannot start the runtime: {error}");
+            complain(&[format!("cannot start the runtime: {error}")]);
             return ExitCode::FAILURE;
         }
     };
@@ -117,7 +127,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    logging::start(config.log_filter, config.log_format);
+    let _log = logging::start(config.log_filter, config.log_format).context("cannot start the log")?;
+    // Nobody may be reading what is said there; then the server serves all the same.
+    let stdout =
+        BackgroundWriter::to(std::io::stdout(), |_| Vec::new()).context("cannot write to standard output")?;
 
     let Source { people, pages, database } = start(config.people, &addresses);
     let canvases = Canvases::new(people);
@@ -138,12 +151,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 
     for address in addresses {
-        // Nobody may be listening to what is said here.
-        let _ = writeln!(std::io::stdout(), "listening on {address}");
+        stdout.write(format!("listening on {address}\n").as_bytes());
     }
     if let Some(listeners) = api_listeners {
         for address in listeners.addresses().context("the API's listener has no address")? {
-            let _ = writeln!(std::io::stdout(), "API listening on {address}");
+            stdout.write(format!("API listening on {address}\n").as_bytes());
         }
         server = server.api_on(listeners, &api);
     }
@@ -160,8 +172,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
     }
+    stdout.flush(FLUSH_LIMIT);
     Ok(())
 }
 
 /// `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
+/// How long the end waits for what is still to be printed.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::logging;
 use crate::runtime::counters::{ByLabel, Traffic};
 use crate::runtime::hub::Hub;
 
@@ -94,6 +95,12 @@ impl Collector for Counted {
             "Calls that wrote to a socket; one may carry many frames.",
             None,
             writes,
+        )?;
+        page.counter(
+            "log_lines_dropped",
+            "Lines of the process's log that were dropped, because standard error did not take them.",
+            None,
+            logging::dropped_lines(),
         )
     }
 }
