@@ -10,6 +10,7 @@ use presenced::api::{Access, Api, ApiToken};
 use presenced::check_command::check;
 use presenced::config::{Config, GatewayConfig, Invocation, PeopleSource, Serves};
 use presenced::lightning::{self, Canvases, Database, Development, People, UserSocket, demo};
+use presenced::ops::background_writer::BackgroundWriter;
 use presenced::ops::logging;
 use presenced::server::{self, GatewayServer, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Token(command, keys)) => return print(command.run(&keys)),
         Ok(Invocation::Bench(command)) => return command.run(),
         Err(bad) => {
-            bad.0.iter().for_each(|line| eprintln!("presenced: {line}"));
+            complain(&bad.0);
             return ExitCode::from(EX_CONFIG);
         }
     };
@@ -37,10 +38,18 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("presenced: {error:#}");
+            complain(&[format!("{error:#}")]);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says on standard error why the process ends. Where nobody reads that, it ends all the same.
+fn complain(lines: &[String]) {
+    // Whoever has no thread left for it goes without a word.
+    let Ok(stderr) = BackgroundWriter::to(std::io::stderr(), |_| Vec::new()) else { return };
+    lines.iter().for_each(|line| stderr.write(format!("presenced: {line}\n").as_bytes()));
+    stderr.flush(FLUSH_LIMIT);
 }
 
 /// A line for standard output, or why there is none.
@@ -49,7 +58,7 @@ fn print(line: Result<String, BadToken>) -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("presenced: {error}");
+            complain(&[error.to_string()]);
             ExitCode::FAILURE
         }
     }
@@ -60,7 +69,7 @@ fn report(config: &Config) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("presenced: cannot start the runtime: {error}");
+            complain(&[format!("cannot start the runtime: {error}")]);
             return ExitCode::FAILURE;
         }
     };
@@ -138,20 +147,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let mut stop = StopSignal::listen()?;
-    logging::start(config.log_filter, config.log_format);
+    let _log = logging::start(config.log_filter, config.log_format).context("cannot start the log")?;
+    // Nobody may be reading what is said there; then the server serves all the same.
+    let stdout =
+        BackgroundWriter::to(std::io::stdout(), |_| Vec::new()).context("cannot write to standard output")?;
     let api = Monitoring { listeners: api_listeners, token: config.api.token };
     let stopped = match config.serves {
         Serves::Upstream(gateway) => {
-            serve_upstream(gateway, config.server, listeners, api, &mut stop).await?
+            serve_upstream(gateway, config.server, listeners, api, &stdout, &mut stop).await?
         }
         Serves::Canvases { people, review_interval } => {
-            serve_canvases(people, review_interval, config.server, listeners, api, &mut stop).await?
+            serve_canvases(people, review_interval, config.server, listeners, api, &stdout, &mut stop).await?
         }
     };
     match stopped {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
     }
+    stdout.flush(FLUSH_LIMIT);
     Ok(())
 }
 
@@ -167,6 +180,7 @@ async fn serve_upstream(
     options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
+    stdout: &BackgroundWriter,
     stop: &mut StopSignal,
 ) -> anyhow::Result<Stopped> {
     info!(upstream = %config.upstream, "gateway: every client is passed on to the upstream");
@@ -175,19 +189,18 @@ async fn serve_upstream(
     }
     let mut server = GatewayServer::new(config.upstream, config.options, options)
         .context("cannot set up TLS to the upstream")?;
-    say_where(&listeners, "listening on")?;
+    say_where(&listeners, "listening on", stdout)?;
     if let Some(api) = monitoring.listeners {
-        say_where(&api, "API listening on")?;
+        say_where(&api, "API listening on", stdout)?;
         server = server.monitoring_on(api, Access::new(monitoring.token));
     }
     Ok(server.run(listeners, stop.received()).await)
 }
 
 /// Tells whoever started the process where it can be reached.
-fn say_where(listeners: &Listeners, what: &str) -> anyhow::Result<()> {
+fn say_where(listeners: &Listeners, what: &str, stdout: &BackgroundWriter) -> anyhow::Result<()> {
     for address in listeners.addresses().context("a listener has no address")? {
-        // Nobody may be listening to what is said here.
-        let _ = writeln!(std::io::stdout(), "{what} {address}");
+        stdout.write(format!("{what} {address}\n").as_bytes());
     }
     Ok(())
 }
@@ -199,6 +212,7 @@ async fn serve_canvases(
     options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
+    stdout: &BackgroundWriter,
     stop: &mut StopSignal,
 ) -> anyhow::Result<Stopped> {
     let addresses = listeners.addresses().context("a listener has no address")?;
@@ -220,9 +234,9 @@ async fn serve_canvases(
         server = server.api(api.routes());
     }
 
-    say_where(&listeners, "listening on")?;
+    say_where(&listeners, "listening on", stdout)?;
     if let Some(listeners) = monitoring.listeners {
-        say_where(&listeners, "API listening on")?;
+        say_where(&listeners, "API listening on", stdout)?;
         server = server.api_on(listeners, &api);
     }
     let stopped = server.run(listeners, async {
@@ -234,3 +248,5 @@ async fn serve_canvases(
 
 /// `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
+/// How long the end waits for what is still to be printed.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);

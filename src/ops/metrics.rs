@@ -12,6 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::logging;
 use crate::runtime::counters::{ByLabel, Counters, Traffic};
 use crate::runtime::gateway::Gateway;
 use crate::runtime::hub::Hub;
@@ -193,6 +194,12 @@ impl Page<'_> {
             "Calls that wrote to a socket; one may carry many frames.",
             None,
             writes,
+        )?;
+        self.counter(
+            "log_lines_dropped",
+            "Lines of the process's log that were dropped, because standard error did not take them.",
+            None,
+            logging::dropped_lines(),
         )
     }
 

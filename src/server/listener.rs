@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
@@ -131,15 +132,18 @@ impl ListenAddress {
     }
 }
 
+/// Its backlog becomes the server's own.
 impl From<TcpListener> for Listeners {
     fn from(listener: TcpListener) -> Self {
+        set_backlog(&listener);
         Listeners(vec![Listener::Tcp(listener)])
     }
 }
 
-/// The socket's file is the caller's to remove.
+/// Its backlog becomes the server's own; its file is the caller's to remove.
 impl From<UnixListener> for Listeners {
     fn from(listener: UnixListener) -> Self {
+        set_backlog(&listener);
         Listeners(vec![Listener::Unix { _file: None, listener }])
     }
 }
@@ -198,7 +202,7 @@ fn bind_tcp(address: SocketAddr, ipv6_alone: bool) -> io::Result<TcpListener> {
     // A port whose last connections are still fading away can be listened on again.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG.unsigned_abs())
 }
 
 async fn bind_unix(path: &Path) -> io::Result<Listener> {
@@ -209,8 +213,15 @@ async fn bind_unix(path: &Path) -> io::Result<Listener> {
         }
         bound => bound?,
     };
+    set_backlog(&listener);
     let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
     Ok(Listener::Unix { _file: Some(file), listener })
+}
+
+/// Listening anew changes nothing else: what already waits to be accepted stays.
+fn set_backlog(listener: &impl AsFd) {
+    // Where the system refuses, the listener is as good as it was.
+    let _ = SockRef::from(listener).listen(BACKLOG);
 }
 
 /// Whether a path is a socket that nobody listens on. Whatever else is there is somebody's.
@@ -224,5 +235,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-/// How many connections wait to be accepted before the kernel makes others try again.
-const BACKLOG: u32 = 1024;
+/// How many connections wait to be accepted at most; the kernel has a limit of its own (`net.core.somaxconn`). Beyond it
+/// a client's kernel tries again after a second, and a Unix socket refuses. The standard library's 128 are fewer than
+/// reconnect at once when a proxy restarts.
+const BACKLOG: i32 = 4096;

@@ -5,11 +5,15 @@
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use futures::future::join_all;
 use presenced::server::{ListenAddress, Listeners};
 use presenced::wire::Vsn;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::timeout;
 
 use crate::support::process::{Process, run};
 use crate::support::{Client, within};
@@ -135,9 +139,52 @@ async fn all_of_ipv6_can_be_listened_on_beside_all_of_ipv4() {
     drop(listeners);
 }
 
+/// The listeners had room for one, and nobody accepts.
+#[tokio::test]
+async fn a_listener_that_a_program_hands_over_has_room_for_a_storm() {
+    let tcp = short_of_room(Domain::IPV4, &SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
+    let tcp = TcpListener::from_std(tcp.into()).expect("it does not block");
+    let address = tcp.local_addr().expect("a bound socket has an address");
+    let listeners = Listeners::from(tcp);
+    let storm = (0..storm_size()).map(|_| timeout(BELOW_A_RETRY, TcpStream::connect(address)));
+    for connected in join_all(storm).await {
+        connected.expect("no client's kernel has to try again").expect("it is listened on");
+    }
+    drop(listeners);
+
+    let folder = Folder::new("storm");
+    let (theirs, ours) = (folder.file("theirs.sock"), folder.file("ours.sock"));
+    let unix = short_of_room(Domain::UNIX, &SockAddr::unix(&theirs).expect("the path is short"));
+    let unix = UnixListener::from_std(unix.into()).expect("it does not block");
+    let listeners = Listeners::from(unix);
+    let bound_here = Listeners::bind(&[ListenAddress::Unix(ours.clone())]).await.expect("nothing is there");
+    for path in [&theirs, &ours] {
+        // Where there is no room a Unix socket refuses at once.
+        for connected in join_all((0..storm_size()).map(|_| UnixStream::connect(path))).await {
+            connected.expect("there is room");
+        }
+    }
+    drop((listeners, bound_here));
+}
+
 /// A process that listens on this Unix socket, and nowhere else.
 async fn start_on(socket: &Path) -> Process {
     Process::start(&["--listen-address", &format!("unix:{}", socket.display())]).await
+}
+
+/// A listener that lets one connection wait.
+fn short_of_room(domain: Domain, address: &SockAddr) -> Socket {
+    let socket = Socket::new(domain, Type::STREAM, None).expect("there are descriptors");
+    socket.set_nonblocking(true).expect("a socket need not block");
+    socket.bind(address).expect("nothing is there");
+    socket.listen(1).expect("it is bound");
+    socket
+}
+
+/// As many as the kernel lets wait, but no more than a storm takes.
+fn storm_size() -> usize {
+    let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux says it");
+    limit.trim().parse::<usize>().expect("a number").min(200)
 }
 
 /// A folder of its own for each test, gone with it.
@@ -162,4 +209,6 @@ impl Drop for Folder {
     }
 }
 
+/// A kernel whose handshake was not answered tries again after a second.
+const BELOW_A_RETRY: Duration = Duration::from_millis(900);
 const TOPIC: &str = "workflow:presence:w";

@@ -1,9 +1,10 @@
 //! The log, and what clients can do to it: forge no line, fill no disk, and put nothing of a payload there.
 //!
-//! Not here: whose line it is ([`spans`]); its forms and levels, and that tokens and frames are not in it ([`crate::process`]).
+//! Not here: whose line it is ([`spans`]); a log that cannot be written ([`unwritable`]); its forms and levels, and that tokens and frames are not in it ([`crate::process`]).
 //! Source: the architecture, "Configuration, logs, metrics".
 
 mod spans;
+mod unwritable;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -19,7 +19,7 @@ pub struct Process {
     /// Where it listens, in its own words.
     listening: Vec<String>,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// Collected all the time: a process whose pipe is full stands still.
+    /// Collected all the time; empty where it is no pipe to here.
     stderr: JoinHandle<String>,
 }
 
@@ -46,11 +46,21 @@ impl Process {
 
     /// The same, at this many addresses.
     pub async fn start_listening(count: usize, flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(flags, variables).args(["--port", "0"]).spawn().expect("the program starts");
+        let mut command = command(flags, variables);
+        Process::spawn(command.args(["--port", "0"]), count).await
+    }
+
+    /// Starts it on a free port with these flags and this standard error, which nobody collects.
+    pub async fn start_logging_to(stderr: impl Into<Stdio>, flags: &[&str]) -> Self {
+        let mut command = command(flags, &[]);
+        Process::spawn(command.args(["--port", "0"]).stderr(stderr), 1).await
+    }
+
+    async fn spawn(command: &mut Command, count: usize) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("stdout was asked to be piped");
         let mut stdout = BufReader::new(stdout).lines();
-        let stderr = child.stderr.take().expect("stderr was asked to be piped");
-        let stderr = tokio::spawn(collect(stderr));
+        let stderr = tokio::spawn(collect(child.stderr.take()));
         let mut listening = Vec::new();
         for _ in 0..count {
             let line = within("the next line", stdout.next_line()).await.expect("the line is text");
@@ -148,8 +158,10 @@ fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-async fn collect(mut stderr: ChildStderr) -> String {
+async fn collect(stderr: Option<ChildStderr>) -> String {
     let mut text = String::new();
-    stderr.read_to_string(&mut text).await.expect("what it prints is text");
+    if let Some(mut stderr) = stderr {
+        stderr.read_to_string(&mut text).await.expect("what it prints is text");
+    }
     text
 }
