@@ -3,14 +3,16 @@
 //! Owns: the modes, their flags, progress, results as a table, as JSON and as a picture, the exit code. It uses `wire`
 //! and nothing of the server: it knows only what goes over the network, and what the kernel says of a process.
 //! A client is a task that counts what it is owed; nothing is random but the stamp by which a run knows its own
-//! messages. TLS and long poll are not spoken.
+//! messages, and the names of rooms that nobody else has. TLS and long poll are not spoken.
 
 mod broadcast;
 mod channel;
 mod churn;
 mod client;
 mod crew;
+mod cursors;
 mod digits;
+mod echo;
 mod endpoint;
 mod fanout;
 mod flags;
@@ -28,6 +30,7 @@ mod run;
 mod samples;
 mod seen;
 mod server_process;
+mod stamp;
 mod storm;
 mod tally;
 mod trouble;
@@ -46,6 +49,8 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use self::churn::Churn;
+use self::cursors::Cursors;
+use self::echo::Echo;
 use self::endpoint::{Endpoint, Token, Url};
 use self::fanout::Fanout;
 use self::flags::{Output, Target};
@@ -84,6 +89,12 @@ enum Modes {
     /// Joins or broadcasts at a fixed rate: latencies, without coordinated omission
     #[command(after_help = help::LATENCY)]
     Latency(Flags<Latency>),
+    /// Clients on canvases move their cursors, seen by Yjs awareness: frames and CPU a move, how long until it is seen
+    #[command(after_help = help::CURSORS)]
+    Cursors(Flags<Cursors>),
+    /// Clients send messages that are answered, each waiting for its answer: round trips a second
+    #[command(after_help = help::ECHO)]
+    Echo(Flags<Echo>),
 }
 
 /// A mode's own flags, and those that all have.
@@ -126,6 +137,8 @@ impl BenchCommand {
             Modes::Storm(flags) => flags.perform(),
             Modes::Churn(flags) => flags.perform(),
             Modes::Latency(flags) => flags.perform(),
+            Modes::Cursors(flags) => flags.perform(),
+            Modes::Echo(flags) => flags.perform(),
         };
         match passed {
             Ok(true) => ExitCode::SUCCESS,
@@ -179,7 +192,10 @@ async fn measure<M: Mode>(
     process: Option<ServerProcess>,
     tells: bool,
 ) -> Result<(Report, Histogram<u64>), Failed> {
-    let endpoint = Endpoint::resolve(&target.url, target.param, tokens).await;
+    let mut params = mode.params();
+    params.retain(|param| target.param.iter().all(|given| given.name() != param.name()));
+    params.extend(target.param);
+    let endpoint = Endpoint::resolve(&target.url, params, tokens).await;
     let endpoint = endpoint.map_err(|error| Failed::Unreachable(target.url.clone(), error))?;
     let bench = Arc::new(Bench {
         endpoint,

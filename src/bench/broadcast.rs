@@ -5,7 +5,6 @@
 //! so a delivery can be told from any other.
 
 mod room;
-mod stamp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +13,6 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::room::Room;
-use self::stamp::Stamps;
 use super::channel::{Joined, Ready, Topic};
 use super::client::Client;
 use super::crew::{Crew, Role};
@@ -24,6 +22,7 @@ use super::pattern::Pattern;
 use super::report::Short;
 use super::run::{Bench, Outcome};
 use super::samples::{Latencies, Samples};
+use super::stamp::Stamps;
 use super::tally::{Reconciled, Tally};
 use super::trouble::Trouble;
 

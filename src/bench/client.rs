@@ -72,8 +72,9 @@ impl Client {
         })
     }
 
-    /// Waits until something has come, and hands on every text frame of it, with the time at which it was read. That
-    /// may be none: a frame can come in pieces. Meanwhile a heartbeat is sent when it is due.
+    /// Waits until something has come, and hands on every text and binary frame of it, with the time at which it was
+    /// read. That may be none: a frame can come in pieces. Meanwhile a heartbeat is sent when it is due. A binary frame
+    /// of Phoenix is known by its first byte, which no JSON has.
     ///
     /// Nothing is lost where the future is dropped.
     ///
@@ -93,6 +94,29 @@ impl Client {
         }
     }
 
+    /// Waits until something has come, as [`receive`](Self::receive) does, or until what is in the line is sent:
+    /// whichever is first. So a server that is not read from may stop to read, and nobody is stuck.
+    ///
+    /// Nothing is lost where the future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Reading::batch`] and [`Writing::flush`].
+    pub(super) async fn exchange(&mut self, each: &mut impl FnMut(&[u8], Instant)) -> Result<(), Trouble> {
+        let is_sent = self.writing.is_empty();
+        tokio::select! {
+            read = self.reading.batch(each) => {
+                read?;
+                self.writing.unsent.unsplit(self.reading.take_pongs());
+            }
+            flushed = self.writing.flush(), if !is_sent => flushed?,
+            _ = self.heartbeat.tick() => {
+                let heartbeat = self.heartbeat();
+                self.writing.put(&heartbeat.1);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a text frame.
     ///
     /// # Errors
@@ -107,9 +131,14 @@ impl Client {
     /// # Errors
     /// [`Trouble::Lost`].
     pub(super) async fn send_heartbeat(&mut self) -> Result<u64, Trouble> {
-        let reference = self.next_ref();
-        self.send(&format!(r#"[null,"{reference}","phoenix","heartbeat",{{}}]"#)).await?;
+        let (reference, text) = self.heartbeat();
+        self.send(&text).await?;
         Ok(reference)
+    }
+
+    fn heartbeat(&mut self) -> (u64, String) {
+        let reference = self.next_ref();
+        (reference, format!(r#"[null,"{reference}","phoenix","heartbeat",{{}}]"#))
     }
 
     /// Whether reading has failed: nothing more will come.
@@ -186,6 +215,11 @@ impl Writing {
         frames::put_text(&mut self.unsent, text.as_bytes());
     }
 
+    /// Puts a binary frame into the line.
+    pub(super) fn put_binary(&mut self, bytes: &[u8]) {
+        frames::put_binary(&mut self.unsent, bytes);
+    }
+
     /// Whether all is sent.
     pub(super) fn is_empty(&self) -> bool {
         self.unsent.is_empty()
@@ -211,7 +245,7 @@ impl Writing {
     }
 }
 
-/// Hands on the text frames of `bytes`, and returns what is behind the last whole frame.
+/// Hands on the text and binary frames of `bytes`, and returns what is behind the last whole frame.
 fn hand_on<'a>(
     mut bytes: &'a [u8],
     each: &mut impl FnMut(&[u8], Instant),
@@ -220,10 +254,10 @@ fn hand_on<'a>(
     let now = Instant::now();
     while let Some(frame) = frames::take(&mut bytes)? {
         match frame {
-            Frame::Text(text) => each(text, now),
+            Frame::Text(payload) | Frame::Binary(payload) => each(payload, now),
             Frame::Close(code) => return Err(Trouble::Closed(code)),
             Frame::Ping(payload) => frames::put_pong(pongs, payload),
-            Frame::Binary(_) | Frame::Pong => {}
+            Frame::Pong => {}
         }
     }
     Ok(bytes)

@@ -55,9 +55,9 @@ pub(super) struct Param {
 #[error("must be NAME=VALUE")]
 pub(super) struct NoValue;
 
-/// A user's token. It is not shown.
+/// A user's token, or the pattern of all users'. It is not shown.
 #[derive(Clone)]
-pub(super) struct Token(String);
+pub(super) struct Token(Pattern);
 
 /// Where to connect, resolved, and with what.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Endpoint {
         }
         let turn = client.checked_rem(self.tokens.len() as u64).and_then(|turn| usize::try_from(turn).ok());
         if let Some(token) = turn.and_then(|turn| self.tokens.get(turn)) {
-            add("token", &token.0);
+            add("token", &token.0.fill(client, client));
         }
         format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -182,18 +182,30 @@ impl Serialize for Url {
     }
 }
 
+impl Param {
+    /// A parameter that a mode brings by itself.
+    pub(super) fn new(name: &str, value: &str) -> Self {
+        Param { name: name.to_owned(), value: Pattern::from(value) }
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for Param {
     type Err = NoValue;
 
     fn from_str(text: &str) -> Result<Self, NoValue> {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(NoValue)?;
-        Ok(Param { name: name.to_owned(), value: Pattern::from(value) })
+        Ok(Param::new(name, value))
     }
 }
 
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
-        Token(text.to_owned())
+        Token(Pattern::from(text))
     }
 }
 
@@ -257,12 +269,12 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let url = format!("ws://127.0.0.1:{port}/socket?x=1").parse().expect("a URL");
         let param = "name=user {i}".parse().expect("a parameter");
-        let tokens = vec![Token::from("first"), Token::from("se&cond")];
+        let tokens = vec![Token::from("first"), Token::from("se&cond:{i}")];
         let endpoint = Endpoint::resolve(&url, vec![param], tokens).await.expect("it listens");
         let line = |client| endpoint.request(client).lines().next().map(str::to_owned);
         let path = "GET /socket/websocket?vsn=2.0.0&x=1";
         assert_eq!(line(0), Some(format!("{path}&name=user%200&token=first HTTP/1.1")));
-        assert_eq!(line(3), Some(format!("{path}&name=user%203&token=se%26cond HTTP/1.1")));
+        assert_eq!(line(3), Some(format!("{path}&name=user%203&token=se%26cond%3A3 HTTP/1.1")));
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub(super) struct Target {
     /// A parameter of the connection: {i} is the client's number. Given any, the default is gone
     #[arg(long, value_name = "NAME=VALUE", default_value = "user_id={i}")]
     pub param: Vec<Param>,
-    /// The parameter token of every connection; better in the environment, where not everybody can read it
+    /// The parameter token of every connection: {i} is the client's number. Better in the environment, where not
+    /// everybody can read it
     #[arg(long, value_name = "TOKEN", env = "BENCH_TOKEN", hide_env_values = true)]
     pub token: Option<Token>,
     /// A file with tokens instead, one a line: client 0 brings the first, and they come round

@@ -47,6 +47,11 @@ pub(super) fn put_text(out: &mut BytesMut, text: &[u8]) {
     put(out, TEXT, text);
 }
 
+/// The same around bytes.
+pub(super) fn put_binary(out: &mut BytesMut, bytes: &[u8]) {
+    put(out, BINARY, bytes);
+}
+
 /// The answer to a ping.
 pub(super) fn put_pong(out: &mut BytesMut, payload: &[u8]) {
     put(out, PONG, payload);

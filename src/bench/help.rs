@@ -91,3 +91,32 @@ Examples:
   presenced bench latency --rate 500 --duration 30 --plot latency.svg
   presenced bench latency --what broadcast --url ws://127.0.0.1:4100/socket --clients 200 --rate 50"
 );
+
+pub(super) const CURSORS: &str = help!(
+    "\
+Each client is a page of Lightning's canvas: it joins, asks for the document and get_context, tells its person by Yjs
+awareness, and moves. As the page's provider does, it sends every state again that it takes, one message for each that
+it was sent.
+Counts sightings: each member is owed each move of each other member of its room. A move is seen with the first state of
+its mover that shows it or a later one; superseded_percent says how many were seen by a later one. Out of order is a
+state that shows an earlier move behind a later one. A run fails too where somebody is told its own clientID, or
+somebody who is there as gone.
+Latency: from when a move was due to its sight, or to that of the later one, by each of the others.
+Figures: moves, frames_up_per_move, frames_down_per_move and bytes_down_per_move, which are awareness as the clients see
+it, superseded_percent, sent_late_p50_us and sent_late_p99_us, as in bench latency, and with --pid cpu_us_per_move: the
+server's. All of them without the warm-up but superseded_percent and the sightings.
+
+Examples:
+  presenced bench cursors --token-file tokens --params '{\"project_id\":\"…\",\"action\":\"new\"}'
+  presenced bench cursors --rooms 50 --members 4 --rate 10 --token 'good:{i}' --pid $(pidof presenced)"
+);
+
+pub(super) const ECHO: &str = help!(
+    "\
+Counts round trips: each message of a client is owed its answer, for which the client waits.
+Latency: from sending to the answer, in a closed loop.
+
+The server needs a channel that answers. With a proxy before it, this measures the proxy:
+  cargo run --release --example conformance -- --port 4100
+  presenced bench echo --url ws://127.0.0.1:8080/socket"
+);

@@ -12,8 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use self::pacer::Rate;
-pub(super) use self::pacer::Schedule;
+pub(super) use self::pacer::{Rate, Schedule};
 use super::broadcast::{self, Pace, Plan};
 use super::channel::Ready;
 use super::flags::{count, seconds, serialize_seconds};

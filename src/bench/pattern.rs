@@ -16,6 +16,11 @@ impl Pattern {
     pub(super) fn fill(&self, client: u64, group: u64) -> String {
         self.0.replace("{i}", &client.to_string()).replace("{g}", &group.to_string())
     }
+
+    /// Whether there is no text.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl From<&str> for Pattern {

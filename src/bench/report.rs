@@ -15,7 +15,7 @@ use super::tally::Reconciled;
 /// The results. A key that is not known for a run is null.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// `idle`, `fanout`, `storm`, `churn` or `latency`.
+    /// As the mode is called on the command line.
     pub mode: &'static str,
     /// The endpoint, without parameters.
     pub url: String,

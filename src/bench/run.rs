@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::JoinParams;
 use super::client::Client;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Param};
 use super::progress::{Point, Progress};
 use super::report::Short;
 use super::samples::Latencies;
@@ -33,6 +33,11 @@ pub(super) trait Mode: Args + Serialize {
 
     /// What is owed and counted, such as `deliveries`.
     fn counted(&self) -> &'static str;
+
+    /// Parameters that its clients bring, unless others of the same name were asked for.
+    fn params(&self) -> Vec<Param> {
+        Vec::new()
+    }
 
     /// Runs it, to its end or the interrupt.
     async fn run(&self, bench: &Arc<Bench>) -> Outcome;

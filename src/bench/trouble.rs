@@ -35,6 +35,15 @@ pub(super) enum Trouble {
     /// A frame breaks RFC 6455, or is one of several fragments, which no server of the protocol sends.
     #[error("a frame that breaks RFC 6455, or a fragment")]
     BrokenFrame,
+    /// A client was told its own clientID with a newer clock: y-protocols would overwrite what the person is doing.
+    #[error("told its own clientID as another's")]
+    OwnId,
+    /// Somebody who is there was told as gone.
+    #[error("somebody who is there was told as gone")]
+    FalselyGone,
+    /// An awareness message that lib0 cannot read.
+    #[error("an awareness message that cannot be read")]
+    Unreadable,
     /// What was asked for did not come.
     #[error("waited in vain for {0}")]
     Silent(&'static str),

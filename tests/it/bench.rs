@@ -3,6 +3,8 @@
 //! Owns: how it is run, and how its results are read.
 //! Not here: its parts by themselves, which are tested beside the code.
 
+mod canvas;
+mod cursors;
 mod faults;
 mod load;
 mod meddler;

@@ -12,7 +12,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// How often a second; once at least, so that a run is never quiet by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub(super) struct Rate(f64);
+pub(in super::super) struct Rate(f64);
+
+impl Rate {
+    /// The rate of so many who keep this one each.
+    pub(in super::super) fn of_all(self, many: u64) -> Rate {
+        Rate(self.0 * many as f64)
+    }
+
+    /// From one time to the next.
+    pub(in super::super) fn period(self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.0)
+    }
+}
 
 impl FromStr for Rate {
     type Err = &'static str;
@@ -34,12 +46,12 @@ pub(in super::super) struct Schedule {
 
 impl Schedule {
     /// As often as this rate is due within this time, but once at least.
-    pub(super) fn new(rate: Rate, time: Duration) -> Self {
+    pub(in super::super) fn new(rate: Rate, time: Duration) -> Self {
         Schedule { rate, count: ((rate.0 * time.as_secs_f64()) as u64).max(1) }
     }
 
     /// How often.
-    pub(super) fn count(self) -> u64 {
+    pub(in super::super) fn count(self) -> u64 {
         self.count
     }
 

@@ -98,6 +98,16 @@ async fn refused_joins_are_told_with_their_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_answer_fails_an_echo() {
+    let server = lobby().await;
+    let flags = ["--clients", "1", "--messages", "5", "--topic", "lobby:e", "--event", "quiet"];
+    let flags = [&flags[..], &["--timeout", "1"]].concat();
+    let (json, _) = bench("echo", server.address(), &flags).await.failed();
+    assert_eq!(account(&json), [5, 0, 5, 0, 0]);
+    assert_eq!(json["cut_short"], "nothing came for 1 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_messages_and_channels_that_end_are_told() {
     let server = Process::start(&[]).await;
     let flags = ["--clients", "2", "--topic", "workflow:presence:x", "--timeout", "5"];

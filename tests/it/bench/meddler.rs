@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_hdr_async, connect_async};
 
 /// What is to become of a message of the server.
@@ -19,15 +19,25 @@ pub enum Fate {
     Double,
     /// It does behind the next one.
     Hold,
+    /// This binary message reaches the client first.
+    Behind(Vec<u8>),
 }
 
 type Downstream = WebSocketStream<TcpStream>;
 type Upstream = WebSocketStream<MaybeTlsStream<TcpStream>>;
-type Meddling = Box<dyn FnMut(&str) -> Fate + Send>;
+type Meddling = Box<dyn FnMut(&[u8]) -> Fate + Send>;
 
-/// Stands before a server, and meddles with what it says on the connection that was opened first. Returns where it
-/// listens.
-pub async fn meddler(server: SocketAddr, fate: impl FnMut(&str) -> Fate + Send + 'static) -> SocketAddr {
+/// Stands before a server, and meddles with the texts that it sends on the connection that was opened first. Returns
+/// where it listens.
+pub async fn meddler(server: SocketAddr, mut fate: impl FnMut(&str) -> Fate + Send + 'static) -> SocketAddr {
+    bytes_meddler(server, move |bytes| str::from_utf8(bytes).map_or(Fate::Pass, &mut fate)).await
+}
+
+/// The same with its messages of either kind; a binary message of Phoenix begins with a byte below 3.
+pub async fn bytes_meddler(
+    server: SocketAddr,
+    fate: impl FnMut(&[u8]) -> Fate + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
     tokio::spawn(async move {
@@ -64,23 +74,30 @@ async fn relay((client, upstream): (Downstream, Upstream), mut fate: Meddling) -
     let (to_server, mut from_server) = upstream.split();
     let up = from_client.forward(to_server);
     let down = async {
-        let mut held: Option<Utf8Bytes> = None;
+        let mut held: Option<Message> = None;
         while let Some(Ok(message)) = from_server.next().await {
-            let Message::Text(text) = message else { continue };
-            let copies = match fate(&text) {
+            if !message.is_text() && !message.is_binary() {
+                continue;
+            }
+            let bytes = message.clone().into_data();
+            let copies = match fate(&bytes) {
                 Fate::Pass => 1,
                 Fate::Lose => 0,
                 Fate::Double => 2,
                 Fate::Hold => {
-                    held = Some(text);
+                    held = Some(message);
                     continue;
+                }
+                Fate::Behind(first) => {
+                    to_client.send(Message::binary(first)).await.ok()?;
+                    1
                 }
             };
             for _ in 0..copies {
-                to_client.send(Message::Text(text.clone())).await.ok()?;
+                to_client.send(message.clone()).await.ok()?;
             }
             if let Some(held) = held.take() {
-                to_client.send(Message::Text(held)).await.ok()?;
+                to_client.send(held).await.ok()?;
             }
         }
         Some(())

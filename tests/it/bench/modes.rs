@@ -115,6 +115,15 @@ async fn latency_broadcasts_at_its_rate() {
     assert_eq!(json["latency_us"]["count"], 150, "the warm-up is not measured");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn echo_waits_for_each_answer() {
+    let server = lobby().await;
+    let flags = ["--clients", "3", "--messages", "20", "--topic", "lobby:e{i}"];
+    let json = bench("echo", server.address(), &flags).await.passed();
+    assert_eq!(account(&json), [60, 60, 0, 0, 0]);
+    assert_eq!(json["latency_us"]["count"], 60);
+}
+
 /// One join of a hundred is slow. Measured from when each could be sent, 99 were fast; but they were due long before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_is_charged_with_all_that_was_due_meanwhile() {
@@ -138,6 +147,8 @@ async fn each_client_brings_its_token() {
     let json = bench_with("fanout", server.address(), &of_file, &none).await.passed();
     assert_eq!(account(&json), [6, 6, 0, 0, 0]);
     std::fs::remove_file(file).expect("it is there");
+    let pattern = [("BENCH_TOKEN", "secret-{i}")];
+    bench_with("fanout", server.address(), &flags, &pattern).await.passed();
     // Client 0's, for all three.
     let variable = [("BENCH_TOKEN", "secret-0")];
     let (json, text) = bench_with("fanout", server.address(), &flags, &variable).await.failed();

@@ -1,6 +1,6 @@
-//! What a broadcast message carries to be known again: the run, its number and its time.
+//! What a broadcast or a cursor's move carries to be known again: the run, its number and its time.
 //!
-//! It is one string in the payload, found wherever a server that decodes payloads puts it.
+//! It is one string in a JSON object, found wherever a server that decodes the object puts it.
 
 use std::time::{Duration, Instant};
 
