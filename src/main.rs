@@ -1,20 +1,21 @@
 //! The `presenced` process: configuration, log, bind, run, signal, drain, exit code.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use presenced::api::Api;
+use presenced::api::{Access, Api, ApiToken};
 use presenced::check_command::check;
-use presenced::config::{Config, Invocation, PeopleSource};
+use presenced::config::{Config, GatewayConfig, Invocation, PeopleSource, Serves};
 use presenced::lightning::{self, Canvases, Database, Development, People, UserSocket, demo};
 use presenced::ops::background_writer::BackgroundWriter;
 use presenced::ops::logging;
-use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
+use presenced::server::{self, GatewayServer, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -44,12 +45,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error why the process ends. Where nobody reads that, it ends all the same.
+/// Says on standard error why the process ends.
 fn complain(lines: &[String]) {
-    // Whoever has no thread left for it goes without a word.
-    let Ok(stderr) = BackgroundWriter::to(std::io::stderr(), |_| Vec::new()) else { return };
-    lines.iter().for_each(|line| stderr.write(format!("presenced: {line}\n").as_bytes()));
-    stderr.flush(FLUSH_LIMIT);
+    say(std::io::stderr(), lines.iter().map(|line| format!("presenced: {line}")));
+}
+
+/// Prints lines to whoever runs the process. Where nobody reads them, it waits no longer than a moment.
+fn say(stream: impl AsFd, lines: impl Iterator<Item = String>) {
+    // Without a thread there is nobody to write them.
+    let Ok(stream) = BackgroundWriter::to(stream, |_| Vec::new()) else { return };
+    lines.for_each(|line| stream.write(format!("{line}\n").as_bytes()));
+    stream.flush(SAY_LIMIT);
 }
 
 /// A line for standard output, or why there is none.
@@ -118,65 +124,128 @@ fn start(source: PeopleSource, addresses: &[ListenAddress]) -> Source {
     }
 }
 
+/// Waits for the signal to stop.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        Ok(StopSignal { terminate, interrupt })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Binds, serves until a signal comes, and drains.
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.listen).await?;
-    let addresses = listeners.addresses().context("a listener has no address")?;
     let api_listeners = match config.api.listen_address {
         Some(address) => Some(Listeners::bind(&[address]).await?),
         None => None,
     };
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut stop = StopSignal::listen()?;
     let _log = logging::start(config.log_filter, config.log_format).context("cannot start the log")?;
-    // Nobody may be reading what is said there; then the server serves all the same.
-    let stdout =
-        BackgroundWriter::to(std::io::stdout(), |_| Vec::new()).context("cannot write to standard output")?;
+    let api = Monitoring { listeners: api_listeners, token: config.api.token };
+    let stopped = match config.serves {
+        Serves::Upstream(gateway) => {
+            serve_upstream(gateway, config.server, listeners, api, &mut stop).await?
+        }
+        Serves::Canvases { people, review_interval } => {
+            serve_canvases(people, review_interval, config.server, listeners, api, &mut stop).await?
+        }
+    };
+    match stopped {
+        Stopped::Drained => info!("stopped"),
+        Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
+    }
+    Ok(())
+}
 
-    let Source { people, pages, database } = start(config.people, &addresses);
+/// Where programs are served, and what they have to bring.
+struct Monitoring {
+    listeners: Option<Listeners>,
+    token: Option<ApiToken>,
+}
+
+/// Stands in front of another server.
+async fn serve_upstream(
+    config: GatewayConfig,
+    options: server::Options,
+    listeners: Listeners,
+    monitoring: Monitoring,
+    stop: &mut StopSignal,
+) -> anyhow::Result<Stopped> {
+    info!(upstream = %config.upstream, "gateway: every client is passed on to the upstream");
+    if !config.ignored.is_empty() {
+        warn!(settings = config.ignored.join(", "), "these settings have no effect with an upstream");
+    }
+    let mut server = GatewayServer::new(config.upstream, config.options, options)
+        .context("cannot set up TLS to the upstream")?;
+    say_where(&listeners, "listening on")?;
+    if let Some(api) = monitoring.listeners {
+        say_where(&api, "API listening on")?;
+        server = server.monitoring_on(api, Access::new(monitoring.token));
+    }
+    Ok(server.run(listeners, stop.received()).await)
+}
+
+/// Tells whoever started the process where it can be reached.
+fn say_where(listeners: &Listeners, what: &str) -> anyhow::Result<()> {
+    let addresses = listeners.addresses().context("a listener has no address")?;
+    say(std::io::stdout(), addresses.iter().map(|address| format!("{what} {address}")));
+    Ok(())
+}
+
+/// Serves canvas channels of its own.
+async fn serve_canvases(
+    source: PeopleSource,
+    review_interval: Duration,
+    options: server::Options,
+    listeners: Listeners,
+    monitoring: Monitoring,
+    stop: &mut StopSignal,
+) -> anyhow::Result<Stopped> {
+    let addresses = listeners.addresses().context("a listener has no address")?;
+    let Source { people, pages, database } = start(source, &addresses);
     let canvases = Canvases::new(people);
     let reviewed = canvases.clone();
-    tokio::spawn(async move { reviewed.review_every(config.review_interval).await });
+    tokio::spawn(async move { reviewed.review_every(review_interval).await });
     let router = lightning::router(canvases.clone());
     let mut server =
-        Server::new(UserSocket::new(canvases.clone()), router, config.server).pages(server::pages(pages));
+        Server::new(UserSocket::new(canvases.clone()), router, options).pages(server::pages(pages));
     if let Some(database) = database {
         server = server.ready(move || {
             database.is_ready().then_some(()).ok_or_else(|| "the database cannot be reached".to_owned())
         });
     }
-    let api = Api::new(server.handle(), canvases, config.api.token);
+    let api = Api::new(server.handle(), canvases, monitoring.token);
     // Where it has a listener of its own, whoever runs it wants it nowhere else.
-    if api.has_token() && api_listeners.is_none() {
+    if api.has_token() && monitoring.listeners.is_none() {
         server = server.api(api.routes());
     }
 
-    for address in addresses {
-        stdout.write(format!("listening on {address}\n").as_bytes());
-    }
-    if let Some(listeners) = api_listeners {
-        for address in listeners.addresses().context("the API's listener has no address")? {
-            stdout.write(format!("API listening on {address}\n").as_bytes());
-        }
+    say_where(&listeners, "listening on")?;
+    if let Some(listeners) = monitoring.listeners {
+        say_where(&listeners, "API listening on")?;
         server = server.api_on(listeners, &api);
     }
-    let stopped = server
-        .run(listeners, async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            api.stop();
-        })
-        .await;
-    match stopped {
-        Stopped::Drained => info!("stopped"),
-        Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
-    }
-    stdout.flush(FLUSH_LIMIT);
-    Ok(())
+    let stopped = server.run(listeners, async {
+        stop.received().await;
+        api.stop();
+    });
+    Ok(stopped.await)
 }
 
 /// `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
-/// How long the end waits for what is still to be printed.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// How long a line may take to be printed.
+const SAY_LIMIT: Duration = Duration::from_secs(1);
