@@ -1,6 +1,7 @@
 //! The `presenced` process: configuration, log, bind, run, signal, drain, exit code.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,12 +45,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error why the process ends. Where nobody reads that, it ends all the same.
+/// Says on standard error why the process ends.
 fn complain(lines: &[String]) {
-    // Whoever has no thread left for it goes without a word.
-    let Ok(stderr) = BackgroundWriter::to(std::io::stderr(), |_| Vec::new()) else { return };
-    lines.iter().for_each(|line| stderr.write(format!("presenced: {line}\n").as_bytes()));
-    stderr.flush(FLUSH_LIMIT);
+    say(std::io::stderr(), lines.iter().map(|line| format!("presenced: {line}")));
+}
+
+/// Prints lines to whoever runs the process. Where nobody reads them, it waits no longer than a moment.
+fn say(stream: impl AsFd, lines: impl Iterator<Item = String>) {
+    // Without a thread there is nobody to write them.
+    let Ok(stream) = BackgroundWriter::to(stream, |_| Vec::new()) else { return };
+    lines.for_each(|line| stream.write(format!("{line}\n").as_bytes()));
+    stream.flush(SAY_LIMIT);
 }
 
 /// A line for standard output, or why there is none.
@@ -148,23 +154,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let mut stop = StopSignal::listen()?;
     let _log = logging::start(config.log_filter, config.log_format).context("cannot start the log")?;
-    // Nobody may be reading what is said there; then the server serves all the same.
-    let stdout =
-        BackgroundWriter::to(std::io::stdout(), |_| Vec::new()).context("cannot write to standard output")?;
     let api = Monitoring { listeners: api_listeners, token: config.api.token };
     let stopped = match config.serves {
         Serves::Upstream(gateway) => {
-            serve_upstream(gateway, config.server, listeners, api, &stdout, &mut stop).await?
+            serve_upstream(gateway, config.server, listeners, api, &mut stop).await?
         }
         Serves::Canvases { people, review_interval } => {
-            serve_canvases(people, review_interval, config.server, listeners, api, &stdout, &mut stop).await?
+            serve_canvases(people, review_interval, config.server, listeners, api, &mut stop).await?
         }
     };
     match stopped {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
     }
-    stdout.flush(FLUSH_LIMIT);
     Ok(())
 }
 
@@ -180,7 +182,6 @@ async fn serve_upstream(
     options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
-    stdout: &BackgroundWriter,
     stop: &mut StopSignal,
 ) -> anyhow::Result<Stopped> {
     info!(upstream = %config.upstream, "gateway: every client is passed on to the upstream");
@@ -189,19 +190,18 @@ async fn serve_upstream(
     }
     let mut server = GatewayServer::new(config.upstream, config.options, options)
         .context("cannot set up TLS to the upstream")?;
-    say_where(&listeners, "listening on", stdout)?;
+    say_where(&listeners, "listening on")?;
     if let Some(api) = monitoring.listeners {
-        say_where(&api, "API listening on", stdout)?;
+        say_where(&api, "API listening on")?;
         server = server.monitoring_on(api, Access::new(monitoring.token));
     }
     Ok(server.run(listeners, stop.received()).await)
 }
 
 /// Tells whoever started the process where it can be reached.
-fn say_where(listeners: &Listeners, what: &str, stdout: &BackgroundWriter) -> anyhow::Result<()> {
-    for address in listeners.addresses().context("a listener has no address")? {
-        stdout.write(format!("{what} {address}\n").as_bytes());
-    }
+fn say_where(listeners: &Listeners, what: &str) -> anyhow::Result<()> {
+    let addresses = listeners.addresses().context("a listener has no address")?;
+    say(std::io::stdout(), addresses.iter().map(|address| format!("{what} {address}")));
     Ok(())
 }
 
@@ -212,7 +212,6 @@ async fn serve_canvases(
     options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
-    stdout: &BackgroundWriter,
     stop: &mut StopSignal,
 ) -> anyhow::Result<Stopped> {
     let addresses = listeners.addresses().context("a listener has no address")?;
@@ -234,9 +233,9 @@ async fn serve_canvases(
         server = server.api(api.routes());
     }
 
-    say_where(&listeners, "listening on", stdout)?;
+    say_where(&listeners, "listening on")?;
     if let Some(listeners) = monitoring.listeners {
-        say_where(&listeners, "API listening on", stdout)?;
+        say_where(&listeners, "API listening on")?;
         server = server.api_on(listeners, &api);
     }
     let stopped = server.run(listeners, async {
@@ -248,5 +247,5 @@ async fn serve_canvases(
 
 /// `EX_CONFIG` of sysexits.h.
 const EX_CONFIG: u8 = 78;
-/// How long the end waits for what is still to be printed.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+/// How long a line may take to be printed.
+const SAY_LIMIT: Duration = Duration::from_secs(1);

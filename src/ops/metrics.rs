@@ -75,7 +75,8 @@ impl Collector for Counted {
         )?;
         let undecodable = counters.undecodable_messages();
         page.counter("undecodable_messages", "Messages that no serializer can read.", None, undecodable)?;
-        page.traffic(counters.traffic())
+        page.traffic(counters.traffic())?;
+        page.log()
     }
 }
 
@@ -152,7 +153,8 @@ impl Collector for Relayed {
             "reason",
             relayed.drops(),
         )?;
-        page.awareness(gateway.rooms.counters())
+        page.awareness(gateway.rooms.counters())?;
+        page.log()
     }
 }
 
@@ -194,10 +196,14 @@ impl Page<'_> {
             "Calls that wrote to a socket; one may carry many frames.",
             None,
             writes,
-        )?;
+        )
+    }
+
+    /// What the process has of its log.
+    fn log(&mut self) -> fmt::Result {
         self.counter(
             "log_lines_dropped",
-            "Lines of the process's log that were dropped, because standard error did not take them.",
+            "Lines of the log that were dropped, because standard error did not take them.",
             None,
             logging::dropped_lines(),
         )
