@@ -5,6 +5,7 @@
 //! use ([`Server::api`](crate::server::Server::api)), or one for the API alone
 //! ([`Server::api_on`](crate::server::Server::api_on)).
 
+mod access;
 mod browser;
 mod connections;
 mod document;
@@ -17,17 +18,16 @@ mod sessions;
 mod token;
 mod workflows;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
-use self::browser::refuse_pages;
+pub use self::access::Access;
 use self::fields::Id;
 use self::problem::Problem;
 use self::request::{Request, request};
@@ -42,7 +42,7 @@ pub struct Api {
     handle: Handle,
     canvases: Arc<Canvases>,
     leases: Leases,
-    token: Option<ApiToken>,
+    access: Access,
     document: Arc<str>,
     stopping: CancellationToken,
 }
@@ -55,7 +55,14 @@ impl Api {
     pub fn new(handle: Handle, canvases: Arc<Canvases>, token: Option<ApiToken>) -> Self {
         let leases = Leases::start(handle.clone(), MOST_LEASES);
         let document = document::text(token.is_some()).into();
-        Api { handle, canvases, leases, token, document, stopping: CancellationToken::new() }
+        Api {
+            handle,
+            canvases,
+            leases,
+            access: Access::new(token),
+            document,
+            stopping: CancellationToken::new(),
+        }
     }
 
     /// Ends the streams of events, those still to come too. Everything else is still answered.
@@ -79,24 +86,14 @@ impl Api {
         self.routes().or(nothing).unify().boxed()
     }
 
-    /// A page for whoever may use the API; everybody else is answered with a problem.
-    pub fn guard(
-        &self,
-        page: BoxedFilter<(warp::reply::Response,)>,
-    ) -> BoxedFilter<(warp::reply::Response,)> {
-        let api = self.clone();
-        let admit = warp::header::headers_cloned().and(warp::ext::optional());
-        let guarded =
-            page.and(admit).map(move |page, headers: HeaderMap, peer| match api.admit(&headers, peer) {
-                Ok(()) => page,
-                Err(problem) => problem.into_response().into_response(),
-            });
-        guarded.boxed()
+    /// Who may use it.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Whether its requests have to bring a token.
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        self.access.has_token()
     }
 
     async fn answer(&self, mut request: Request) -> warp::reply::Response {
@@ -111,7 +108,7 @@ impl Api {
     }
 
     async fn respond(&self, request: &mut Request) -> Result<warp::reply::Response, Problem> {
-        self.admit(&request.headers, request.peer)?;
+        self.access.admit(&request.headers, request.peer)?;
         let path = std::mem::take(&mut request.path);
         let resource = Resource::find(&path).ok_or(Problem::NoSuchPath)?;
         if !resource.methods().contains(&request.method) {
@@ -131,15 +128,6 @@ impl Api {
             Resource::Connections(id) => connections::disconnect(self, Id::of_segment("user_id", id)?).await,
         };
         Ok(response.into_response())
-    }
-
-    /// Who brings the token may ask; where there is none, everybody but web pages.
-    fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Problem> {
-        match &self.token {
-            Some(token) if token.is_in(headers) => Ok(()),
-            Some(_) => Err(Problem::Unauthorized),
-            None => refuse_pages(headers, peer),
-        }
     }
 
     async fn session(

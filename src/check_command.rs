@@ -4,7 +4,7 @@
 //! printed is secret: of keys the number, of the database's URL everything but the password, of the API's token that there
 //! is one.
 
-use crate::config::{Config, PeopleSource};
+use crate::config::{Config, GatewayConfig, PeopleSource, Serves};
 use crate::lightning::token::Keys;
 use crate::lightning::{Database, DatabaseOptions, Login, Tls, Unavailable};
 use crate::server::{Listeners, Options, Origins};
@@ -21,12 +21,17 @@ pub struct Report {
 /// Looks at everything that the configuration names, and listens for a moment where the server would.
 pub async fn check(config: &Config) -> Report {
     let mut lines = addresses(config);
-    lines.extend(people(&config.people));
-    lines.extend(clients(&config.server));
-    lines.push(format!("review interval: {} s", config.review_interval.as_secs()));
     let mut wrong = cannot_listen(config).await;
-    if let PeopleSource::Database(database) = &config.people {
-        wrong.extend(look_at(database, &mut lines).await);
+    match &config.serves {
+        Serves::Canvases { people: source, review_interval } => {
+            lines.extend(people(source));
+            lines.extend(clients(&config.server));
+            lines.push(format!("review interval: {} s", review_interval.as_secs()));
+            if let PeopleSource::Database(database) = source {
+                wrong.extend(look_at(database, &mut lines).await);
+            }
+        }
+        Serves::Upstream(gateway) => lines.extend(upstream(gateway)),
     }
     let is_well = wrong.is_empty();
     lines.extend(wrong.iter().map(|what| format!("wrong: {what}")));
@@ -43,6 +48,15 @@ fn addresses(config: &Config) -> Vec<String> {
         None => "API: nowhere".to_owned(),
     };
     listen.chain([api]).collect()
+}
+
+/// What the gateway stands in front of.
+fn upstream(gateway: &GatewayConfig) -> Vec<String> {
+    vec![
+        format!("upstream: {}", gateway.upstream),
+        format!("grace period: {} s", gateway.options.grace.as_secs()),
+        format!("awareness interval: {} ms", gateway.options.awareness_interval.as_millis()),
+    ]
 }
 
 /// Who people are, and by which tokens.

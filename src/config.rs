@@ -4,6 +4,7 @@
 //! environment, is reported here, all of them at once (exit code 78).
 
 mod api;
+mod gateway;
 mod listen;
 mod people;
 mod secrets;
@@ -15,6 +16,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::api::ApiConfig;
+pub use self::gateway::GatewayConfig;
+use self::gateway::GatewayFlags;
 use self::listen::listen_addresses;
 use self::people::PeopleFlags;
 pub use self::people::PeopleSource;
@@ -30,18 +33,29 @@ use crate::token_command::TokenCommand;
 pub struct Config {
     /// Where to listen; at least at one place.
     pub listen: Vec<ListenAddress>,
-    /// Where people come from.
-    pub people: PeopleSource,
+    /// What is served.
+    pub serves: Serves,
     /// What the server is to do with its clients.
     pub server: Options,
     /// Where programs are served.
     pub api: ApiConfig,
-    /// How often everybody who is connected is looked at again.
-    pub review_interval: Duration,
     /// What is logged.
     pub log_filter: EnvFilter,
     /// In which form.
     pub log_format: Format,
+}
+
+/// What a process serves to its clients.
+pub enum Serves {
+    /// Canvas channels of its own.
+    Canvases {
+        /// Where people come from.
+        people: PeopleSource,
+        /// How often everybody who is connected is looked at again.
+        review_interval: Duration,
+    },
+    /// The socket of another server.
+    Upstream(GatewayConfig),
 }
 
 /// Values that cannot be used, one line each.
@@ -64,6 +78,8 @@ struct Flags {
     /// The port to listen on, at every address that has ports; 0 takes any that is free
     #[arg(long, value_name = "PORT", env = "PORT", default_value = "4000")]
     port: String,
+    #[command(flatten)]
+    gateway: GatewayFlags,
     #[command(flatten)]
     people: PeopleFlags,
     /// The pages that may connect, separated by commas: `https://example.org`, `//example.org` for any scheme,
@@ -198,7 +214,17 @@ impl Config {
         let log_filter = values.read_with("log", &flags.log, logging::parse_filter)?;
         let log_format = values.read_with("log_format", &flags.log_format, format)?;
 
-        let people = people::people(flags.people, listen.as_deref(), &mut values)?;
+        let gateway = GatewayConfig::read(&flags.gateway, &mut values)?;
+        let serves = match gateway {
+            Some(Some(gateway)) => Some(Serves::Upstream(gateway)),
+            Some(None) => {
+                let people = people::people(flags.people, listen.as_deref(), &mut values)?;
+                people
+                    .zip(review_interval)
+                    .map(|(people, review_interval)| Serves::Canvases { people, review_interval })
+            }
+            None => None,
+        };
         values.require("review_interval", review_interval != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
@@ -228,10 +254,9 @@ impl Config {
             };
             Some(Config {
                 listen: listen?,
-                people: people?,
+                serves: serves?,
                 server,
                 api: api?,
-                review_interval: review_interval?,
                 log_filter: log_filter?,
                 log_format: log_format?,
             })
@@ -267,6 +292,8 @@ const MIN_OUTBOX_BYTES: usize = 65_536;
 const AFTER_HELP: &str = "\
 A client connects to ws://<address>/socket, by WebSocket or long poll, and joins workflow:collaborate:<id> or \
 workflow:presence:<id>.
+
+With --upstream it is a gateway: everything at /socket passes to the other server, which admits clients and serves their channels; no secret and no database are needed, and what is said below of people does not apply.
 
 Without SECRET_KEY_BASE in the environment it says who it is with the parameter user_id, and is believed. \
 Without --people it may add first_name, last_name and email, or be a guest without user_id; the page at / shows \

@@ -13,7 +13,10 @@
 //! [`channel::Router`], and hands both to a [`server::Server`].
 
 // pure: bytes, rules, state
+pub mod awareness;
 pub mod channel;
+pub mod gateway;
+pub mod pages;
 pub mod presence;
 pub mod session;
 pub mod wire;

@@ -3,16 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use presenced::api::Api;
+use presenced::api::{Access, Api, ApiToken};
 use presenced::check_command::check;
-use presenced::config::{Config, Invocation, PeopleSource};
+use presenced::config::{Config, GatewayConfig, Invocation, PeopleSource, Serves};
 use presenced::lightning::{self, Canvases, Database, Development, People, UserSocket, demo};
 use presenced::ops::logging;
-use presenced::server::{self, ListenAddress, Listeners, Server, Stopped};
+use presenced::server::{self, GatewayServer, ListenAddress, Listeners, Server, Stopped};
 use presenced::token_command::BadToken;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -108,59 +109,127 @@ fn start(source: PeopleSource, addresses: &[ListenAddress]) -> Source {
     }
 }
 
+/// Waits for the signal to stop.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        Ok(StopSignal { terminate, interrupt })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Binds, serves until a signal comes, and drains.
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.listen).await?;
-    let addresses = listeners.addresses().context("a listener has no address")?;
     let api_listeners = match config.api.listen_address {
         Some(address) => Some(Listeners::bind(&[address]).await?),
         None => None,
     };
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut stop = StopSignal::listen()?;
     logging::start(config.log_filter, config.log_format);
-
-    let Source { people, pages, database } = start(config.people, &addresses);
-    let canvases = Canvases::new(people);
-    let reviewed = canvases.clone();
-    tokio::spawn(async move { reviewed.review_every(config.review_interval).await });
-    let router = lightning::router(canvases.clone());
-    let mut server =
-        Server::new(UserSocket::new(canvases.clone()), router, config.server).pages(server::pages(pages));
-    if let Some(database) = database {
-        server = server.ready(move || {
-            database.is_ready().then_some(()).ok_or_else(|| "the database cannot be reached".to_owned())
-        });
-    }
-    let api = Api::new(server.handle(), canvases, config.api.token);
-    // Where it has a listener of its own, whoever runs it wants it nowhere else.
-    if api.has_token() && api_listeners.is_none() {
-        server = server.api(api.routes());
-    }
-
-    for address in addresses {
-        // Nobody may be listening to what is said here.
-        let _ = writeln!(std::io::stdout(), "listening on {address}");
-    }
-    if let Some(listeners) = api_listeners {
-        for address in listeners.addresses().context("the API's listener has no address")? {
-            let _ = writeln!(std::io::stdout(), "API listening on {address}");
+    let api = Monitoring { listeners: api_listeners, token: config.api.token };
+    let stopped = match config.serves {
+        Serves::Upstream(gateway) => {
+            serve_upstream(gateway, config.server, listeners, api, &mut stop).await?
         }
-        server = server.api_on(listeners, &api);
-    }
-    let stopped = server
-        .run(listeners, async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            api.stop();
-        })
-        .await;
+        Serves::Canvases { people, review_interval } => {
+            serve_canvases(people, review_interval, config.server, listeners, api, &mut stop).await?
+        }
+    };
     match stopped {
         Stopped::Drained => info!("stopped"),
         Stopped::TimedOut(connections) => warn!(connections, "stopped before every connection was closed"),
     }
     Ok(())
+}
+
+/// Where programs are served, and what they have to bring.
+struct Monitoring {
+    listeners: Option<Listeners>,
+    token: Option<ApiToken>,
+}
+
+/// Stands in front of another server.
+async fn serve_upstream(
+    config: GatewayConfig,
+    options: server::Options,
+    listeners: Listeners,
+    monitoring: Monitoring,
+    stop: &mut StopSignal,
+) -> anyhow::Result<Stopped> {
+    info!(upstream = %config.upstream, "gateway: every client is passed on to the upstream");
+    if !config.ignored.is_empty() {
+        warn!(settings = config.ignored.join(", "), "these settings have no effect with an upstream");
+    }
+    let mut server = GatewayServer::new(config.upstream, config.options, options)
+        .context("cannot set up TLS to the upstream")?;
+    say_where(&listeners, "listening on")?;
+    if let Some(api) = monitoring.listeners {
+        say_where(&api, "API listening on")?;
+        server = server.monitoring_on(api, Access::new(monitoring.token));
+    }
+    Ok(server.run(listeners, stop.received()).await)
+}
+
+/// Tells whoever started the process where it can be reached.
+fn say_where(listeners: &Listeners, what: &str) -> anyhow::Result<()> {
+    for address in listeners.addresses().context("a listener has no address")? {
+        // Nobody may be listening to what is said here.
+        let _ = writeln!(std::io::stdout(), "{what} {address}");
+    }
+    Ok(())
+}
+
+/// Serves canvas channels of its own.
+async fn serve_canvases(
+    source: PeopleSource,
+    review_interval: Duration,
+    options: server::Options,
+    listeners: Listeners,
+    monitoring: Monitoring,
+    stop: &mut StopSignal,
+) -> anyhow::Result<Stopped> {
+    let addresses = listeners.addresses().context("a listener has no address")?;
+    let Source { people, pages, database } = start(source, &addresses);
+    let canvases = Canvases::new(people);
+    let reviewed = canvases.clone();
+    tokio::spawn(async move { reviewed.review_every(review_interval).await });
+    let router = lightning::router(canvases.clone());
+    let mut server =
+        Server::new(UserSocket::new(canvases.clone()), router, options).pages(server::pages(pages));
+    if let Some(database) = database {
+        server = server.ready(move || {
+            database.is_ready().then_some(()).ok_or_else(|| "the database cannot be reached".to_owned())
+        });
+    }
+    let api = Api::new(server.handle(), canvases, monitoring.token);
+    // Where it has a listener of its own, whoever runs it wants it nowhere else.
+    if api.has_token() && monitoring.listeners.is_none() {
+        server = server.api(api.routes());
+    }
+
+    say_where(&listeners, "listening on")?;
+    if let Some(listeners) = monitoring.listeners {
+        say_where(&listeners, "API listening on")?;
+        server = server.api_on(listeners, &api);
+    }
+    let stopped = server.run(listeners, async {
+        stop.received().await;
+        api.stop();
+    });
+    Ok(stopped.await)
 }
 
 /// `EX_CONFIG` of sysexits.h.

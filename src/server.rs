@@ -3,6 +3,7 @@
 //! Warp's filters choose the route and answer HTTP. Not here: the connections themselves (`requests`).
 
 mod admission;
+mod gateway;
 mod health;
 mod listener;
 mod longpoll;
@@ -26,19 +27,21 @@ use warp::filters::BoxedFilter;
 use warp::{Filter, Reply};
 
 use self::admission::Admission;
+pub use self::gateway::{GatewayOptions, GatewayServer};
 use self::health::{Check, Readiness, health};
 pub use self::listener::{CannotListen, ListenAddress, Listeners};
 pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
-use self::requests::Requests;
+use self::requests::{Requests, routes_service};
 use crate::api::Api;
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router};
 use crate::ops::metrics::Metrics;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
+pub use crate::runtime::upstream::{BadUpstream, UpstreamAddress};
 
 /// A server for one connect handler and its channels.
 pub struct Server {
@@ -157,12 +160,12 @@ impl Server {
         let end = CancellationToken::new();
         let api = self.api_listeners.take().map(|(listeners, api)| {
             let monitoring = health(readiness.clone()).map(Reply::into_response);
-            let monitoring = monitoring.or(api.guard(self.metrics_page())).unify();
+            let monitoring = monitoring.or(api.access().guard(metrics_page(self.metrics()))).unify();
             let routes = monitoring.or(api.all_routes()).unify().boxed();
             tokio::spawn(serve_api(listeners, routes, end.clone(), self.options.stall_timeout))
         });
         let requests = Requests::new(self.options.stall_timeout);
-        requests.serve(listeners.into(), self.routes(&readiness), shutdown).await;
+        requests.serve(listeners.into(), routes_service(self.routes(&readiness)), shutdown).await;
         readiness.drain();
         info!(connections = self.hub.connections(), "shutting down");
         let drained = async {
@@ -183,18 +186,6 @@ impl Server {
             Ok(()) => Stopped::Drained,
             Err(_) => Stopped::TimedOut(self.hub.tasks.len() + requests.len()),
         }
-    }
-
-    /// What the server counts, as a page.
-    fn metrics_page(&self) -> BoxedFilter<(warp::reply::Response,)> {
-        let metrics = Arc::new(self.metrics());
-        let page = warp::get().and(warp::path!("metrics")).map(move || {
-            let mut page = Response::new(metrics.encode());
-            let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
-            page.headers_mut().insert(header::CONTENT_TYPE, content_type);
-            page
-        });
-        page.map(Reply::into_response).boxed()
     }
 
     fn routes(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
@@ -246,9 +237,21 @@ async fn serve_api(
     stall_timeout: Duration,
 ) {
     let requests = Requests::new(stall_timeout);
-    requests.serve(listeners, routes, end.cancelled()).await;
+    requests.serve(listeners, routes_service(routes), end.cancelled()).await;
     requests.stop();
     requests.stopped().await;
+}
+
+/// What is counted, as a page.
+fn metrics_page(metrics: Metrics) -> BoxedFilter<(warp::reply::Response,)> {
+    let metrics = Arc::new(metrics);
+    let page = warp::get().and(warp::path!("metrics")).map(move || {
+        let mut page = Response::new(metrics.encode());
+        let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
+        page.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        page
+    });
+    page.map(Reply::into_response).boxed()
 }
 
 /// No routes.

@@ -48,3 +48,5 @@ pub(super) const SECRET_KEY_BASE: &str = "SECRET_KEY_BASE";
 const SECRET_KEY_BASE_PREVIOUS: &str = "SECRET_KEY_BASE_PREVIOUS";
 /// Lightning's name for it. It holds a password.
 pub(super) const DATABASE_URL: &str = "DATABASE_URL";
+/// All that are about people.
+pub(super) const SECRETS: [&str; 3] = [SECRET_KEY_BASE, SECRET_KEY_BASE_PREVIOUS, DATABASE_URL];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory};
 
+use super::secrets::SECRETS;
 use super::{BadConfig, Flags};
 
 /// Reads values, and collects what is wrong with them.
@@ -75,6 +76,20 @@ impl<'a> Values<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Which of these were given, by a flag or a variable that is not empty, and the secrets that were: by their names.
+    pub(super) fn given(&self, ids: &[&str]) -> Vec<String> {
+        let flags = ids.iter().filter_map(|id| match self.matches.value_source(id)? {
+            ValueSource::CommandLine => Some(flag(id)),
+            ValueSource::EnvVariable => {
+                let name = variable(id);
+                std::env::var_os(&name).is_some_and(|value| !value.is_empty()).then_some(name)
+            }
+            _ => None,
+        });
+        let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        flags.chain(SECRETS.iter().filter(is_set).map(|name| (*name).to_owned())).collect()
     }
 
     /// Notes a value that is of its type, and yet of no use.

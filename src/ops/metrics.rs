@@ -5,14 +5,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::runtime::counters::{ByLabel, Traffic};
+use crate::runtime::counters::{ByLabel, Counters, Traffic};
+use crate::runtime::gateway::Gateway;
 use crate::runtime::hub::Hub;
+use crate::runtime::rooms::RoomCounters;
 
 /// The metrics of one server. All names begin with `presenced_`.
 pub struct Metrics {
@@ -26,6 +29,12 @@ impl Metrics {
     pub(crate) fn of(hub: Arc<Hub>) -> Self {
         let mut registry = Registry::with_prefix("presenced");
         registry.register_collector(Box::new(Counted(hub)));
+        Metrics { registry }
+    }
+
+    pub(crate) fn of_gateway(gateway: Arc<Gateway>) -> Self {
+        let mut registry = Registry::with_prefix("presenced");
+        registry.register_collector(Box::new(Relayed(gateway)));
         Metrics { registry }
     }
 
@@ -55,27 +64,8 @@ impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
         let counters = self.0.counters();
-        let connections = i64::try_from(self.0.connections()).unwrap_or(i64::MAX);
-        page.gauge("connections", "Connections that are open.", connections)?;
+        page.connections(self.0.connections(), counters)?;
         page.gauge("presences", "Presences on all topics together.", counters.presences())?;
-        page.counters(
-            "connections_opened",
-            "Connections that were opened, by transport.",
-            "transport",
-            &counters.opened,
-        )?;
-        page.counters(
-            "connections_closed",
-            "Connections that have ended, by why.",
-            "reason",
-            &counters.closed,
-        )?;
-        page.counters(
-            "connections_refused",
-            "Connections that were not let in, by status: 4xx are all below 500 but 403.",
-            "status",
-            &counters.refused,
-        )?;
         page.counters(
             "joins",
             "Joins, by what they came to: unmatched ones name a topic that no channel serves.",
@@ -84,17 +74,84 @@ impl Collector for Counted {
         )?;
         let undecodable = counters.undecodable_messages();
         page.counter("undecodable_messages", "Messages that no serializer can read.", None, undecodable)?;
-        let Traffic { messages_in, bytes_in, frames_out, bytes_out, writes } = counters.traffic();
-        page.counter("received_messages", "Messages of clients.", None, messages_in)?;
-        page.counter("received", "Content of clients' messages.", Some(&Unit::Bytes), bytes_in)?;
-        page.counter("sent_frames", "Frames that were sent to clients.", None, frames_out)?;
-        page.counter("sent", "Content of frames that were sent to clients.", Some(&Unit::Bytes), bytes_out)?;
+        page.traffic(counters.traffic())
+    }
+}
+
+/// Reads a gateway's numbers when they are asked for.
+struct Relayed(Arc<Gateway>);
+
+impl fmt::Debug for Relayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Relayed")
+    }
+}
+
+impl Collector for Relayed {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        let (gateway, relayed) = (&self.0, &self.0.relayed);
+        page.connections(gateway.connections.len(), &gateway.counters)?;
+        page.traffic(gateway.counters.traffic())?;
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        page.gauge(
+            "gateway_pairs",
+            "Pairs of a client's connection and one to the upstream that are open.",
+            relayed.pairs.load(Ordering::Relaxed),
+        )?;
         page.counter(
-            "socket_writes",
-            "Calls that wrote to a socket; one may carry many frames.",
+            "gateway_upstream_sent",
+            "Content of messages that were passed to the upstream.",
+            Some(&Unit::Bytes),
+            read(&relayed.bytes_up),
+        )?;
+        page.counter(
+            "gateway_upstream_received",
+            "Content of messages of the upstream that were passed to clients.",
+            Some(&Unit::Bytes),
+            read(&relayed.bytes_down),
+        )?;
+        page.gauge(
+            "gateway_paused_clients",
+            "Clients that are not read, because the upstream takes nothing.",
+            relayed.paused_clients.load(Ordering::Relaxed),
+        )?;
+        page.gauge(
+            "gateway_paused_upstreams",
+            "Connections to the upstream that are not read, because their client takes nothing.",
+            relayed.paused_upstreams.load(Ordering::Relaxed),
+        )?;
+        page.gauge(
+            "gateway_waiting_bytes",
+            "Bytes that wait for either side in all pairs together.",
+            i64::try_from(gateway.waiting_bytes()).unwrap_or(i64::MAX),
+        )?;
+        page.gauge(
+            "gateway_upstream_available",
+            "1 if the upstream took the last connection, 0 while it refuses them.",
+            i64::from(gateway.upstream.is_available()),
+        )?;
+        let (connects, micros, failures) = gateway.upstream.connects();
+        page.counter("gateway_upstream_connects", "Connections that the upstream took.", None, connects)?;
+        page.counter(
+            "gateway_upstream_connect_failures",
+            "Connections to the upstream that failed.",
             None,
-            writes,
-        )
+            failures,
+        )?;
+        page.counter(
+            "gateway_upstream_connect_microseconds",
+            "Time that the connections took that the upstream took, in microseconds.",
+            None,
+            micros,
+        )?;
+        page.labelled(
+            "gateway_dropped_messages",
+            "Messages of documents and awareness that were dropped, by why.",
+            "reason",
+            relayed.drops(),
+        )?;
+        page.awareness(gateway.rooms.counters())
     }
 }
 
@@ -102,6 +159,43 @@ impl Collector for Counted {
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
+    /// What every server has of connections.
+    fn connections(&mut self, open: usize, counters: &Counters) -> fmt::Result {
+        self.gauge("connections", "Connections that are open.", i64::try_from(open).unwrap_or(i64::MAX))?;
+        self.counters(
+            "connections_opened",
+            "Connections that were opened, by transport.",
+            "transport",
+            &counters.opened,
+        )?;
+        self.counters(
+            "connections_closed",
+            "Connections that have ended, by why.",
+            "reason",
+            &counters.closed,
+        )?;
+        self.counters(
+            "connections_refused",
+            "Connections that were not let in, by status: 4xx are all below 500 but 403.",
+            "status",
+            &counters.refused,
+        )
+    }
+
+    fn traffic(&mut self, traffic: Traffic) -> fmt::Result {
+        let Traffic { messages_in, bytes_in, frames_out, bytes_out, writes } = traffic;
+        self.counter("received_messages", "Messages of clients.", None, messages_in)?;
+        self.counter("received", "Content of clients' messages.", Some(&Unit::Bytes), bytes_in)?;
+        self.counter("sent_frames", "Frames that were sent to clients.", None, frames_out)?;
+        self.counter("sent", "Content of frames that were sent to clients.", Some(&Unit::Bytes), bytes_out)?;
+        self.counter(
+            "socket_writes",
+            "Calls that wrote to a socket; one may carry many frames.",
+            None,
+            writes,
+        )
+    }
+
     fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }
@@ -118,8 +212,63 @@ impl Page<'_> {
         label: &'static str,
         counts: &ByLabel<N>,
     ) -> fmt::Result {
+        self.labelled(name, help, label, counts.read())
+    }
+
+    /// What a gateway has of awareness.
+    fn awareness(&mut self, rooms: &RoomCounters) -> fmt::Result {
+        self.gauge(
+            "awareness_participants",
+            "Participants of rooms that are connected.",
+            rooms.participants(),
+        )?;
+        self.gauge(
+            "awareness_unknown_participants",
+            "Participants of whom the upstream has not said who they are: nobody is shown them.",
+            rooms.unknown(),
+        )?;
+        self.counter(
+            "awareness_received_messages",
+            "Awareness messages of participants, echoes among them.",
+            None,
+            rooms.messages(),
+        )?;
+        self.counter(
+            "awareness_updates",
+            "States of their own that participants sent.",
+            None,
+            rooms.updates(),
+        )?;
+        self.counter(
+            "awareness_sent_frames",
+            "Awareness frames that participants were sent.",
+            None,
+            rooms.frames(),
+        )?;
+        self.counter("awareness_sent_states", "States in those frames.", None, rooms.entries())?;
+        self.counter(
+            "awareness_user_conflicts",
+            "Answers of the upstream that named another user than before on the same connection.",
+            None,
+            rooms.other_users(),
+        )?;
+        self.labelled(
+            "awareness_dropped_entries",
+            "Entries of awareness messages that came to nothing, by why; echoes are others.",
+            "reason",
+            rooms.dropped(),
+        )
+    }
+
+    fn labelled(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        counts: impl Iterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (value, count) in counts.read() {
+        for (value, count) in counts {
             metric.encode_family(&[(label, value)])?.encode_counter::<NoLabels, _, u64>(&count, None)?;
         }
         Ok(())

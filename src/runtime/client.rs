@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use tracing::{Span, field, warn_span};
 
 use crate::channel::erased::Accepted;
-use crate::channel::{ConnectInfo, Transport};
+use crate::channel::{ConnectInfo, Params, Transport};
 
 /// What tells one client from another.
 pub(crate) struct Client {
@@ -27,8 +27,12 @@ pub(crate) struct Admitted {
 
 impl Client {
     pub(crate) fn of(info: &ConnectInfo) -> Self {
-        let request_id = info.params.get("request_id").filter(|id| is_request_id(id));
-        Client { transport: info.transport, peer: info.peer, request_id: request_id.map(SmolStr::new) }
+        Client::new(info.transport, info.peer, &info.params)
+    }
+
+    pub(crate) fn new(transport: Transport, peer: Option<IpAddr>, params: &Params) -> Self {
+        let request_id = params.get("request_id").filter(|id| is_request_id(id));
+        Client { transport, peer, request_id: request_id.map(SmolStr::new) }
     }
 
     /// What is logged inside has the number of the connection, once there is one, the client's address, and the id of

@@ -14,7 +14,7 @@
 //! |---|---|
 //! | 768 | the task: decoder, connection, session, timer |
 //! | 304 | the socket, shared with whoever writes to it, and tokio's registration of it |
-//! | 192 | the outbox |
+//! | 240 | the outbox |
 //! | 160 | room for two frames in the outbox, and two ready to be written |
 //! | 190 | the user: account, identity, names |
 //! | 115 | the entry among all connections, and that of its socket id |
@@ -32,15 +32,22 @@ pub(crate) mod counters;
 mod fanout;
 mod fetch;
 mod flusher;
+pub(crate) mod gateway;
 pub(crate) mod hub;
 mod line;
 mod listing;
 pub(crate) mod longpoll;
+mod masks;
 mod metas;
 pub(crate) mod node;
 mod outbox;
+mod read_buffer;
+pub(crate) mod relay;
+pub(crate) mod rooms;
 mod shard;
 mod shard_task;
 pub(crate) mod socket;
 pub(crate) mod stream;
+mod unwritten;
+pub mod upstream;
 mod writer;

@@ -5,6 +5,9 @@
 //! [`Outbox::flush`]), which wakes no task and lets what was told meanwhile leave in the same call. Where the socket
 //! takes no more, it is the task that waits for it.
 //!
+//! A relay has a second line for what is not passed on but said here: it goes first, as soon as no message is under way
+//! (`frames` holds parts of messages then), and can say "not now" ([`Outbox::takes_updates`]).
+//!
 //! Bounded in bytes: a client that reads too slowly loses its connection, never a single frame, because phoenix.js
 //! cannot repair a lost `presence_diff`. Putting something in locks for the length of a queue operation.
 
@@ -19,6 +22,7 @@ use tracing::trace;
 
 use super::counters::Counters;
 use super::stream::Stream;
+use super::unwritten::FRAMES_A_WRITE;
 use super::writer::Writer;
 use crate::channel::node::{Mail, Peer};
 use crate::presence::OwnerId;
@@ -37,6 +41,10 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct Queue {
     frames: VecDeque<Frame>,
+    /// What goes before those, once no message is under way.
+    ahead: VecDeque<Frame>,
+    /// The last frame that was handed to the writer has not ended its message.
+    is_amid: bool,
     mail: VecDeque<Addressed>,
     bytes: usize,
     close: Option<CloseReason>,
@@ -170,17 +178,59 @@ impl Outbox {
     pub(crate) fn detach(&self) -> Vec<Bytes> {
         let writer = self.writer.lock().take();
         let mut queue = self.queue.lock();
-        let waiting = std::mem::take(&mut queue.frames);
         let mut unsent = Vec::new();
         if let Some(writer) = writer {
             unsent.extend(writer.into_rest(queue.close == Some(CloseReason::Overflow)));
         }
-        unsent.extend(waiting.iter().flat_map(Frame::pieces).cloned());
+        while let Some(frame) = queue.pop() {
+            unsent.extend(frame.pieces().cloned());
+        }
         unsent
+    }
+
+    /// Puts something of ours in line, before what is passed on. The bytes of both lines count together.
+    pub(crate) fn send_ahead(&self, frame: Frame) {
+        self.put_in(frame, false, |queue| &mut queue.ahead);
+    }
+
+    /// As [`send_ahead`](Self::send_ahead); whether the caller now owes a [`flush`](Self::flush).
+    pub(crate) fn hold_ahead(&self, frame: Frame) -> bool {
+        self.put_in(frame, true, |queue| &mut queue.ahead)
+    }
+
+    /// Whether an update may be put in line that a later one would make worthless. Not now, while an earlier one waits
+    /// or the socket is full.
+    pub(crate) fn takes_updates(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.close.is_none() && !queue.blocked && queue.ahead.is_empty()
+    }
+
+    /// How many bytes wait, but for those that are next to be written.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
+    /// How many frames wait that were not put ahead, but for those that are next to be written.
+    pub(crate) fn waiting_frames(&self) -> usize {
+        self.queue.lock().frames.len()
+    }
+
+    /// How many bytes were written in all: while it grows, the client takes what it is sent.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.writer.lock().as_ref().map_or(0, Writer::written)
     }
 
     /// Puts a frame in line; whether the caller now owes a [`flush`](Self::flush).
     fn put(&self, frame: Frame, flushes: bool) -> bool {
+        self.put_in(frame, flushes, |queue| &mut queue.frames)
+    }
+
+    fn put_in(
+        &self,
+        frame: Frame,
+        flushes: bool,
+        line: impl FnOnce(&mut Queue) -> &mut VecDeque<Frame>,
+    ) -> bool {
         let mut queue = self.queue.lock();
         let weight = frame_weight(&frame);
         let mut task = None;
@@ -188,9 +238,9 @@ impl Outbox {
         if !queue.admits(weight, self.limit) {
             task = queue.asleep.take();
         } else {
-            queue.frames.push_back(frame);
+            line(&mut queue).push_back(frame);
             if flushes && queue.has_socket {
-                owes = !queue.claimed && !queue.blocked;
+                owes = !queue.claimed && !queue.blocked && queue.can_write();
                 queue.claimed |= owes;
             }
             // Where the socket is full the task waits for it, and not for more.
@@ -206,8 +256,8 @@ impl Outbox {
     /// Hands the writer what waits; whether there is more.
     fn refill(&self, writer: &mut Writer) -> bool {
         let mut queue = self.queue.lock();
-        let more = writer.refill(&mut queue.frames);
-        queue.bytes -= writer.frames().map(frame_weight).sum::<usize>();
+        queue.refill(writer);
+        let more = queue.can_write();
         queue.claimed &= more;
         queue.blocked = false;
         more
@@ -234,6 +284,7 @@ impl Queue {
             self.close = Some(CloseReason::Overflow);
             // They would only hold memory for a client that does not read them.
             self.frames = VecDeque::new();
+            self.ahead = VecDeque::new();
             self.mail = VecDeque::new();
             return false;
         }
@@ -241,9 +292,47 @@ impl Queue {
         true
     }
 
+    /// Hands an empty writer what one call may write.
+    fn refill(&mut self, writer: &mut Writer) {
+        if self.ahead.is_empty() && self.frames.len() <= FRAMES_A_WRITE && self.bytes <= BYTES_A_WRITE {
+            // The usual case. The two lines change places: then no frame is moved.
+            if let Some(ends) = self.frames.iter().rev().find_map(Frame::ends_message) {
+                self.is_amid = !ends;
+            }
+            writer.take_all(&mut self.frames);
+            self.bytes -= writer.frames().map(frame_weight).sum::<usize>();
+            return;
+        }
+        let mut bytes = 0;
+        while bytes <= BYTES_A_WRITE
+            && let Some(frame) = self.pop()
+        {
+            bytes += frame_weight(&frame);
+            if !writer.take(frame) {
+                break;
+            }
+        }
+    }
+
+    /// The next frame to be written: what is said here goes first, but never into the middle of a message.
+    fn pop(&mut self) -> Option<Frame> {
+        let ahead = if self.is_amid { None } else { self.ahead.pop_front() };
+        let frame = ahead.or_else(|| self.frames.pop_front())?;
+        if let Some(ends) = frame.ends_message() {
+            self.is_amid = !ends;
+        }
+        self.bytes -= frame_weight(&frame);
+        Some(frame)
+    }
+
+    /// Whether there is something that may be written now.
+    fn can_write(&self) -> bool {
+        !self.frames.is_empty() || !self.is_amid && !self.ahead.is_empty()
+    }
+
     /// Whether the task is to write. So much that the line might overflow does not wait for whoever has claimed it.
     fn is_due(&self, limit: usize) -> bool {
-        self.blocked || !self.frames.is_empty() && (!self.claimed || self.has_much(limit))
+        self.blocked || self.can_write() && (!self.claimed || self.has_much(limit))
     }
 
     fn has_much(&self, limit: usize) -> bool {
@@ -280,6 +369,9 @@ impl Peer for Outbox {
         self.close(CloseReason::Disconnected);
     }
 }
+
+/// About as many bytes as one call hands to the kernel; what is next to be written is not counted as waiting.
+const BYTES_A_WRITE: usize = 128 * 1024;
 
 /// Outside the lock, because the task begins at once on another core.
 fn wake(task: Option<Waker>) {

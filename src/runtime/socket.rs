@@ -5,7 +5,6 @@
 //! this task; the task waits for a socket that is full.
 //! Rules: RFC 6455; the limits and close codes are those of Bandit under Phoenix 1.8.12.
 
-use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +16,7 @@ use tracing::trace;
 
 use super::connection::Connection;
 use super::outbox::Flushed;
+use super::read_buffer;
 use super::stream::Stream;
 use crate::session::{CloseReason, Idle};
 use crate::wire::websocket::{self, Decoder, Event, Limits};
@@ -62,8 +62,8 @@ impl Socket {
         let unsent = connection.outbox().detach();
         let farewell = async {
             // Detached, the stream is this task's alone.
-            if let Some(stream) = Arc::into_inner(stream) {
-                farewell(stream, decoder, unsent, reason).await;
+            if let (Some(stream), Some(code)) = (Arc::into_inner(stream), reason.code()) {
+                farewell(stream, decoder, unsent, code, "").await;
             }
         };
         tokio::join!(connection.end(reason), farewell);
@@ -138,7 +138,7 @@ impl Socket {
         }
         loop {
             ready!(self.stream.poll_read_ready(cx)).map_err(|error| self.lost(&error))?;
-            let read = READ_BUFFER.with_borrow_mut(|buffer| match self.stream.try_read(buffer) {
+            let read = read_buffer::with(|buffer| match self.stream.try_read(buffer) {
                 Ok(0) => Some(Err(CloseReason::Lost)),
                 Ok(count) => {
                     self.idle.heard(Instant::now());
@@ -163,8 +163,9 @@ impl Socket {
                 Event::Text(text) => self.connection.receive_text(&text, cx)?,
                 Event::Binary(bytes) => self.connection.receive_binary(&bytes, cx)?,
                 Event::Ping(payload) => self.connection.answer(websocket::pong(&payload)),
-                Event::Pong(_) => {}
-                Event::Close(code) => return Err(CloseReason::ByClient(code)),
+                // No part comes, because no message is too long to be kept whole.
+                Event::Pong(_) | Event::Part(_) => {}
+                Event::Close(said) => return Err(CloseReason::ByClient(said.map(|said| said.code))),
             }
         }
         self.unread.extend_from_slice(bytes);
@@ -179,17 +180,22 @@ impl Socket {
 
 /// Finishes what was begun, says why the connection ends, and waits for the other end to take note: closing with
 /// unread input would reset the connection, and the client would never see the close frame.
-async fn farewell(mut stream: Stream, mut decoder: Decoder, unsent: Vec<Bytes>, reason: CloseReason) {
-    let Some(code) = reason.code() else { return };
+pub(super) async fn farewell(
+    mut stream: Stream,
+    mut decoder: Decoder,
+    unsent: Vec<Bytes>,
+    code: u16,
+    text: &str,
+) {
     let said = async {
         for bytes in unsent {
             stream.write_all(&bytes).await?;
         }
-        stream.write_all(&websocket::close(code, "").websocket()).await?;
+        stream.write_all(&websocket::close(code, text).websocket()).await?;
         stream.shutdown().await?;
         loop {
             stream.readable().await?;
-            let read = READ_BUFFER.with_borrow_mut(|buffer| {
+            let read = read_buffer::with(|buffer| {
                 let count = stream.try_read(buffer)?;
                 io::Result::Ok(count == 0 || closes(&mut decoder, &buffer[..count]))
             });
@@ -214,11 +220,6 @@ fn closes(decoder: &mut Decoder, mut bytes: &[u8]) -> bool {
         }
     }
     false
-}
-
-thread_local! {
-    /// What is read stays here only while it is decoded.
-    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
 
 /// How often a connection goes round before others of its thread have their turn.

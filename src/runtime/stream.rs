@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -32,6 +33,14 @@ impl Stream {
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.set_nodelay(true),
+            Stream::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Lets the kernel give up on a peer that acknowledges nothing that it is sent; a Unix socket has none.
+    pub(crate) fn give_up_on_the_silent(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => give_up_on_the_silent(stream),
             Stream::Unix(_) => Ok(()),
         }
     }
@@ -72,6 +81,11 @@ impl Stream {
     }
 }
 
+/// Lets the kernel give up on a peer that acknowledges nothing that it is sent.
+pub(crate) fn give_up_on_the_silent(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
 /// For hyper, which has the stream before it becomes a socket.
 impl AsyncRead for Stream {
     fn poll_read(
@@ -108,3 +122,6 @@ impl AsyncWrite for Stream {
         either!(self, stream => stream.is_write_vectored())
     }
 }
+
+/// How long what was sent may stay unacknowledged. Contract: pages.md §2.
+const USER_TIMEOUT: Duration = Duration::from_secs(25);

@@ -62,6 +62,14 @@ impl TrustedProxies {
         client
     }
 
+    /// Whether whoever is at the other end of a stream is one of them.
+    pub(super) fn trusts_peer(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Ip(address) => self.trusts(address),
+            Peer::Unix => self.unix,
+        }
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }

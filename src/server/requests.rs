@@ -8,6 +8,10 @@ use std::panic;
 use std::pin::pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,16 +40,16 @@ impl Requests {
         Requests { tasks: TaskTracker::new(), stop: CancellationToken::new(), stall_timeout }
     }
 
-    /// Serves these routes to whoever connects, until `end` resolves; then nobody is accepted any more.
+    /// Serves this to whoever connects, until `end` resolves; then nobody is accepted any more.
     ///
     /// Accepting is a task of its own: it runs where the connections do, whatever thread waits for the end.
     pub(super) async fn serve(
         &self,
         listeners: Listeners,
-        routes: BoxedFilter<(warp::reply::Response,)>,
+        service: impl Answers,
         end: impl Future<Output = ()>,
     ) {
-        let accepting = self.clone().accept_all(listeners, routes);
+        let accepting = self.clone().accept_all(listeners, service);
         let mut accepting = AbortOnDropHandle::new(tokio::spawn(accepting));
         tokio::select! {
             () = end => accepting.abort(),
@@ -60,12 +64,7 @@ impl Requests {
         let _ = accepting.await;
     }
 
-    async fn accept_all(
-        self,
-        mut listeners: Listeners,
-        routes: BoxedFilter<(warp::reply::Response,)>,
-    ) -> Infallible {
-        let service = TowerToHyperService::new(warp::service(routes));
+    async fn accept_all(self, mut listeners: Listeners, service: impl Answers) -> Infallible {
         loop {
             match listeners.accept().await {
                 Ok((stream, peer)) => self.accept(stream, peer, service.clone()),
@@ -91,17 +90,7 @@ impl Requests {
     }
 
     /// Serves the requests of one stream, until it ends or becomes a socket, which has a task of its own.
-    fn accept<S>(&self, stream: Stream, peer: Peer, service: S)
-    where
-        S: Service<
-                hyper::Request<hyper::body::Incoming>,
-                Response = warp::reply::Response,
-                Error = Infallible,
-            > + Clone
-            + Send
-            + 'static,
-        S::Future: Send,
-    {
+    fn accept(&self, stream: Stream, peer: Peer, service: impl Answers) {
         if let Err(error) = stream.set_nodelay() {
             debug!(%error, "a client was gone before it was served");
             return;
@@ -136,6 +125,36 @@ impl Requests {
         });
     }
 }
+
+/// What answers requests. It never fails: what cannot be answered well is answered with an error's status.
+pub(super) trait Answers:
+    Service<hyper::Request<Incoming>, Response = hyper::Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<hyper::Request<Incoming>, Response = hyper::Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// Routes as an answer to requests.
+pub(super) fn routes_service(routes: BoxedFilter<(warp::reply::Response,)>) -> impl Answers {
+    let routes = TowerToHyperService::new(warp::service(routes));
+    service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = routes.call(request);
+        async move { answer.await.map(|answer| answer.map(|body| body.map_err(Into::into).boxed_unsync())) }
+    })
+}
+
+/// A body of an answer, whatever it is made of.
+pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An accept that failed concerns one client, or the whole process when it has no file descriptors left; then it is
 /// tried again a moment later, because the listener would fail at once.

@@ -26,11 +26,19 @@ pub enum CloseReason {
     Shutdown,
     /// A long-poll client stopped polling.
     Inactive,
+    /// The other end answers no ping, or takes nothing of what it is sent.
+    Unresponsive,
+    /// A gateway's upstream closed the connection, with this code; 1005 if it gave none.
+    ByUpstream(u16),
+    /// The connection to a gateway's upstream failed, or the upstream went silent.
+    UpstreamLost,
+    /// A gateway's upstream took nothing of what the client sent, for too long.
+    UpstreamStalled,
 }
 
 impl CloseReason {
     /// Every label there is.
-    pub const LABELS: [&str; 11] = [
+    pub const LABELS: [&str; 15] = [
         "by_client",
         "lost",
         "malformed",
@@ -42,6 +50,10 @@ impl CloseReason {
         "overflow",
         "shutdown",
         "inactive",
+        "unresponsive",
+        "by_upstream",
+        "upstream_lost",
+        "upstream_stalled",
     ];
 
     /// The code of the close frame to send; `None` when there is nobody to send it to.
@@ -51,10 +63,11 @@ impl CloseReason {
             CloseReason::Lost | CloseReason::Inactive => None,
             CloseReason::Malformed => Some(1011),
             CloseReason::Violation(violation) => Some(violation.close_code()),
-            CloseReason::Idle => Some(1002),
+            CloseReason::Idle | CloseReason::Unresponsive => Some(1002),
             CloseReason::Disconnected => Some(1001),
-            CloseReason::Overflow => Some(1013),
-            CloseReason::Shutdown => Some(1012),
+            CloseReason::Overflow | CloseReason::UpstreamStalled => Some(1013),
+            CloseReason::Shutdown | CloseReason::UpstreamLost => Some(1012),
+            CloseReason::ByUpstream(code) => Some(passed_on(code)),
         }
     }
 
@@ -72,7 +85,21 @@ impl CloseReason {
             CloseReason::Overflow => "overflow",
             CloseReason::Shutdown => "shutdown",
             CloseReason::Inactive => "inactive",
+            CloseReason::Unresponsive => "unresponsive",
+            CloseReason::ByUpstream(_) => "by_upstream",
+            CloseReason::UpstreamLost => "upstream_lost",
+            CloseReason::UpstreamStalled => "upstream_stalled",
         }
+    }
+}
+
+/// The code that a client sees of its upstream's: one that brings phoenix.js back, and that may stand in a frame.
+///
+/// Contract: canvas.md F.6.
+fn passed_on(code: u16) -> u16 {
+    match code {
+        1000 | 1005 | 1006 | 1015 => 1012,
+        code => code,
     }
 }
 
@@ -100,6 +127,10 @@ mod tests {
             CloseReason::Overflow,
             CloseReason::Shutdown,
             CloseReason::Inactive,
+            CloseReason::Unresponsive,
+            CloseReason::ByUpstream(1012),
+            CloseReason::UpstreamLost,
+            CloseReason::UpstreamStalled,
         ];
         assert_eq!(reasons.map(CloseReason::label), CloseReason::LABELS);
         for reason in reasons {
@@ -108,8 +139,19 @@ mod tests {
                 CloseReason::ByClient(_) | CloseReason::Lost | CloseReason::Malformed => {}
                 CloseReason::Violation(Violation::Protocol | Violation::NotUtf8 | Violation::TooBig) => {}
                 CloseReason::Idle | CloseReason::Disconnected | CloseReason::Overflow => {}
-                CloseReason::Shutdown | CloseReason::Inactive => {}
+                CloseReason::Shutdown | CloseReason::Inactive | CloseReason::Unresponsive => {}
+                CloseReason::ByUpstream(_) | CloseReason::UpstreamLost | CloseReason::UpstreamStalled => {}
             }
+        }
+    }
+
+    #[test]
+    fn a_client_is_never_told_that_its_upstream_is_done_with_it_for_good() {
+        for code in [1000, 1005, 1006, 1015] {
+            assert_eq!(CloseReason::ByUpstream(code).code(), Some(1012), "{code}");
+        }
+        for code in [1001, 1002, 1008, 1011, 1012, 4000] {
+            assert_eq!(CloseReason::ByUpstream(code).code(), Some(code));
         }
     }
 }

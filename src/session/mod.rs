@@ -7,10 +7,12 @@
 
 mod close;
 mod idle;
+mod liveness;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use close::CloseReason;
 pub use idle::Idle;
+pub use liveness::{Liveness, Silence};
 pub use rules::{Answer, ChannelId, Delivery, Departed, Join, Session, Step};

@@ -15,7 +15,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use super::{Field, Json, Message, Payload, Vsn, scan};
+use super::{BinaryFront, Field, Json, Message, Payload, Vsn, scan};
 
 /// Why a frame is no message. It holds nothing of the frame, so it may be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,22 +67,18 @@ pub fn decode_binary(vsn: Vsn, bytes: &Bytes) -> Result<Message, DecodeError> {
     if vsn == Vsn::V1 {
         return decode_text(vsn, bytes);
     }
-    let (&kind, sizes) = bytes.split_first().ok_or(DecodeError::Truncated)?;
+    let &kind = bytes.first().ok_or(DecodeError::Truncated)?;
     if kind != PUSH {
         return Err(DecodeError::UnknownKind(kind));
     }
-    let (sizes, mut rest) = sizes.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
-    let [join_ref, reference, topic, event] = sizes.map(|size| {
-        let (field, tail) = rest.split_at_checked(size.into()).ok_or(DecodeError::Truncated)?;
-        rest = tail;
-        str::from_utf8(field).map(Field::from).map_err(|_| DecodeError::NotUtf8)
-    });
+    let front = BinaryFront::of_client(bytes).ok_or(DecodeError::Truncated)?;
+    let field = |part| str::from_utf8(part).map(Field::from).map_err(|_| DecodeError::NotUtf8);
     Ok(Message {
-        join_ref: join_ref?,
-        reference: reference?,
-        topic: topic?,
-        event: event?,
-        payload: Payload::Binary(bytes.slice_ref(rest)),
+        join_ref: field(front.join_ref)?,
+        reference: field(front.reference)?,
+        topic: field(front.topic)?,
+        event: field(front.event)?,
+        payload: Payload::Binary(bytes.slice_ref(front.data)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! An outgoing frame: the body and, in front of it in the same buffer, its WebSocket header.
 //!
-//! A server's frames are not masked, so the same bytes serve every recipient: a broadcast is encoded once. Frames that
+//! A server's frames are not masked (those that a relay sends to another server are), so the same bytes serve every recipient: a broadcast is encoded once. Frames that
 //! differ in their beginning alone, as those of one `presence_state` to many, share the rest of their bodies.
 //!
 //! Contract: RFC 6455, 5.2.
@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use super::websocket::apply_mask;
 
 /// One encoded frame. A WebSocket writes it whole, long poll takes the body. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl Frame {
         }
     }
 
-    /// The body without the header: a copy where it is kept in two pieces.
+    /// The body without the header, under its mask if it has one: a copy where it is kept in two pieces.
     pub fn body(&self) -> Cow<'_, [u8]> {
         let beginning = &self.head[self.header_len()..];
         match &self.tail {
@@ -73,6 +75,51 @@ impl Frame {
         self.head.is_empty()
     }
 
+    /// The same under a mask, as a client has to send it to a server. A copy.
+    pub fn masked(&self, mask: [u8; 4]) -> Frame {
+        let opcode = Opcode::from_bits(self.head[0] & OPCODE).expect("a frame was made with one");
+        Frame::fragment(opcode, self.head[0] & FIN != 0, self.body().into_owned().into(), Some(mask))
+    }
+
+    /// Whether a message ends with it; `None` of a control frame, which is of no message.
+    pub fn ends_message(&self) -> Option<bool> {
+        let opcode = Opcode::from_bits(self.head[0] & OPCODE)?;
+        (!opcode.is_control()).then_some(self.head[0] & FIN != 0)
+    }
+
+    /// A frame of which its message may have more. A long body is kept as it is.
+    pub(super) fn fragment(opcode: Opcode, fin: bool, body: Bytes, mask: Option<[u8; 4]>) -> Frame {
+        let body = match mask {
+            None => body,
+            Some(mask) => {
+                let mut body = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+                apply_mask(&mut body, mask);
+                body.freeze()
+            }
+        };
+        let is_short = body.len() <= SHORT_BODY;
+        let mut head = Vec::with_capacity(MAX_HEADER + if is_short { body.len() } else { 0 });
+        head.push(if fin { FIN } else { 0 } | opcode as u8);
+        let masked = if mask.is_some() { MASKED } else { 0 };
+        match (u8::try_from(body.len()), u16::try_from(body.len())) {
+            (Ok(length @ ..LENGTH_IN_2), _) => head.push(masked | length),
+            (_, Ok(length)) => {
+                head.push(masked | LENGTH_IN_2);
+                head.extend_from_slice(&length.to_be_bytes());
+            }
+            _ => {
+                head.push(masked | LENGTH_IN_8);
+                head.extend_from_slice(&(body.len() as u64).to_be_bytes());
+            }
+        }
+        head.extend_from_slice(mask.as_ref().map_or(&[], |mask| &mask[..]));
+        if is_short {
+            head.extend_from_slice(&body);
+            return Frame { head: head.into(), tail: None };
+        }
+        Frame { head: head.into(), tail: Some(Arc::new(body)) }
+    }
+
     pub(super) fn new(opcode: Opcode, body: &[u8]) -> Frame {
         let mut builder = FrameBuilder::with_capacity(body.len());
         builder.body().extend_from_slice(body);
@@ -80,11 +127,12 @@ impl Frame {
     }
 
     fn header_len(&self) -> usize {
-        match self.head[1] {
+        let length = match self.head[1] & !MASKED {
             LENGTH_IN_2 => 4,
             LENGTH_IN_8 => 10,
             _ => 2,
-        }
+        };
+        length + if self.head[1] & MASKED != 0 { 4 } else { 0 }
     }
 }
 
@@ -171,12 +219,20 @@ impl FrameBuilder {
 
 /// The bit of a frame that is the last, or only, one of its message.
 pub(super) const FIN: u8 = 0x80;
+/// The bits of a frame's first byte that say what it is.
+const OPCODE: u8 = 0x0F;
+/// The bit of a frame's second byte that says that a mask stands before its body.
+pub(super) const MASKED: u8 = 0x80;
 /// In place of a length: it follows in two bytes.
 pub(super) const LENGTH_IN_2: u8 = 126;
 /// In place of a length: it follows in eight bytes.
 pub(super) const LENGTH_IN_8: u8 = 127;
 /// The longest header of an unmasked frame.
 const HEADER_ROOM: usize = 10;
+/// The longest header of any.
+const MAX_HEADER: usize = 14;
+/// A body up to this is copied behind its header: it costs less than a second piece.
+const SHORT_BODY: usize = 2048;
 
 #[cfg(test)]
 mod tests {

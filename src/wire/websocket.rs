@@ -1,7 +1,7 @@
-//! RFC 6455 from the server's side, on bytes alone.
+//! RFC 6455 on bytes alone: a server's side, and that of a relay, which is a client to another server.
 //!
-//! Owns: how bytes become [`Event`]s ([`Decoder`]), the control frames that a server sends, its half of the
-//! opening handshake.
+//! Owns: how bytes become [`Event`]s ([`Decoder`]), control frames, what is passed on in parts, the server's half of
+//! the opening handshake.
 //!
 //! Not here: the text and binary frames that a server sends ([`Frame`]), the stream, what to do about an event.
 //! No extension is spoken, hence no compression.
@@ -11,10 +11,13 @@
 mod decoder;
 mod handshake;
 mod header;
+mod relayed;
 mod unmask;
 
-pub use decoder::{Decoder, Event, Limits, Violation};
+pub use decoder::{CloseFrame, Decoder, Event, Limits, MAX_WHOLE, Violation};
 pub use handshake::accept_key;
+pub use relayed::{DataKind, Part, Role};
+pub(super) use unmask::apply as apply_mask;
 
 use super::Frame;
 use super::frame::Opcode;

@@ -14,18 +14,16 @@ use crate::replay::{Conformance, Failure, Fixture, Problem, replay};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fixture_is_answered_as_recorded() {
-    let recorded: Vec<PathBuf> = FOLDERS.iter().flat_map(|folder| files(&root().join(folder))).collect();
-    let replays = recorded.iter().map(|path| async move {
-        let fixture =
-            Fixture::read(&name(path), &json(path)).map_err(|what| format!("{}: {what}", name(path)))?;
+    let replays = recorded().into_iter().map(|fixture| async move {
         let server = Conformance::start().await.map_err(|error| error.to_string())?;
         let outcome = replay(&fixture, server.address()).await;
         outcome.map_err(|failure| format!("{failure}\n  the server printed:\n{}", server.output()))
     });
     let outcomes: Vec<Result<(), String>> = stream::iter(replays).buffer_unordered(AT_ONCE).collect().await;
 
-    let everything: Vec<PathBuf> =
-        files(root()).into_iter().filter(|path| !path.starts_with(root().join(NO_DIALOGUES))).collect();
+    let is_dialogue =
+        |path: &PathBuf| !NO_DIALOGUES.iter().any(|folder| path.starts_with(root().join(folder)));
+    let everything: Vec<PathBuf> = files(root()).into_iter().filter(is_dialogue).collect();
     assert!(!everything.is_empty(), "there are no fixtures");
     assert_eq!(outcomes.len(), everything.len(), "fixtures lie where nobody plays them: {everything:?}");
     let failures: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
@@ -121,6 +119,15 @@ async fn equal_refs_recorded_as_different_are_noticed() {
     assert_eq!(parted(&failure.await), (5, vec![("b", "/0/frame/4/response/2/metas/0/phx_ref")]));
 }
 
+/// Every recorded conversation with Phoenix.
+pub fn recorded() -> Vec<Fixture> {
+    let paths = FOLDERS.iter().flat_map(|folder| files(&root().join(folder)));
+    let read = |path: PathBuf| {
+        Fixture::read(&name(&path), &json(&path)).map_err(|what| format!("{}: {what}", name(&path)))
+    };
+    paths.map(read).collect::<Result<_, _>>().unwrap_or_else(|what| panic!("{what}"))
+}
+
 /// How the replay of a changed copy of a fixture fails.
 async fn altered(file: &str, change: impl FnOnce(&mut Value)) -> Failure {
     let mut fixture = json(&root().join(file));
@@ -172,8 +179,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// The folders that hold dialogues.
 const FOLDERS: [&str; 3] = ["channels", "longpoll", "phoenix-js"];
 
-/// The folder that holds tables, each with a test of its own.
-const NO_DIALOGUES: &str = "lightning";
+/// The folders that hold tables, and conversations with other servers. Each has tests of its own.
+const NO_DIALOGUES: [&str; 2] = ["lightning", "canvas"];
 
 /// Fixtures played at the same time, each against a server of its own.
 const AT_ONCE: usize = 8;

@@ -7,6 +7,7 @@ mod channel_api;
 mod check;
 mod database;
 mod fixtures;
+mod gateway;
 mod handshake;
 mod health;
 mod hooks;

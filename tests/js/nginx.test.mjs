@@ -42,7 +42,8 @@ for (const client of clients) {
 /** The lines of the page, with the ports of this test, in what nginx needs around them. */
 async function configuration() {
   const readme = await readFile(resolve(fileURLToPath(import.meta.url), "../../../README.md"), "utf8");
-  const [, lines] = /```nginx\n([^`]*)```/.exec(readme);
+  const blocks = [...readme.matchAll(/```nginx\n([^`]*)```/g)].map(([, lines]) => lines);
+  const lines = blocks.find((block) => block.includes("/presence/socket/"));
   const ours = lines.replace("listen 80;", `listen 127.0.0.1:${port};`).replace("127.0.0.1:4100", `127.0.0.1:${server.port}`);
   assert.notEqual(ours, lines);
   return `daemon off; worker_processes 1; pid nginx.pid; events {} http { access_log off; ${TEMPORARY} ${ours} }`;

@@ -1,7 +1,7 @@
-//! From a client's bytes, cut anywhere, to events.
+//! From one end's bytes, cut anywhere, to events.
 //!
 //! Owns: what is partial. Between messages that is nothing, and no buffer is held; a buffer grows as data comes
-//! and never by what a header claims.
+//! and never by what a header claims. A relay keeps no long message whole: it comes in parts.
 //!
 //! Contract: RFC 6455, 5 and 7; the limits are Bandit's.
 
@@ -11,12 +11,13 @@ use bytes::Bytes;
 
 use super::super::frame::Opcode;
 use super::header::{Header, MAX_HEADER};
-use super::unmask;
+use super::{DataKind, Part, Role, unmask};
 
-/// Reads the frames of one client. After a [`Violation`] or an [`Event::Close`] nothing that follows means
+/// Reads the frames of one end. After a [`Violation`] or an [`Event::Close`] nothing that follows means
 /// anything.
 #[derive(Debug)]
 pub struct Decoder {
+    sender: Role,
     limits: Limits,
     /// The start of a header that is not all there.
     header: [u8; MAX_HEADER],
@@ -24,35 +25,51 @@ pub struct Decoder {
     /// A frame whose payload is not all there.
     frame: Option<Partial>,
     /// The message under way, which may be of several frames; control frames come between them.
-    message: Option<Kind>,
-    /// Its bytes so far.
+    message: Option<DataKind>,
+    /// Whether the beginning of that message was given as a part.
+    is_parted: bool,
+    /// Its bytes so far, but for those of its parts.
     data: Vec<u8>,
     /// The bytes so far of the control frame under way.
     control: Vec<u8>,
 }
 
-/// How much a client may send at once. More is a [`Violation::TooBig`].
+/// How much may be sent at once. More is a [`Violation::TooBig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The payload of one frame, in bytes.
     pub max_frame: usize,
     /// A message put together from fragments, in bytes. One that comes in a single frame is not held to it.
     pub max_message: usize,
+    /// A message of more bytes than this is given in parts, as it comes. Its text is not checked to be UTF-8, nor is
+    /// that of any other message then: whoever reads it in the end will.
+    pub max_whole: usize,
 }
 
-/// What a client sent. Payloads are without their mask.
+/// What was sent. Payloads are without their mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A whole text message; it is UTF-8.
+    /// A whole text message; it is UTF-8, unless messages come in parts.
     Text(Bytes),
     /// A whole binary message.
     Binary(Bytes),
+    /// A part of a message over [`Limits::max_whole`].
+    Part(Part),
     /// To be answered with [`pong`](super::pong).
     Ping(Bytes),
     /// A sign of life.
     Pong(Bytes),
-    /// The client closes, with this code if any; to be answered with [`close_reply`](super::close_reply)'s.
-    Close(Option<u16>),
+    /// The other end closes; to be answered with [`close_reply`](super::close_reply)'s code.
+    Close(Option<CloseFrame>),
+}
+
+/// What a close frame says, if it says anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseFrame {
+    /// The code as it came.
+    pub code: u16,
+    /// The reason, often empty.
+    pub reason: Box<str>,
 }
 
 /// Why the connection must be closed.
@@ -82,19 +99,32 @@ impl Violation {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_frame: 10_000_000, max_message: 8_000_000 }
+        Limits { max_frame: 10_000_000, max_message: 8_000_000, max_whole: usize::MAX }
     }
 }
 
+impl Limits {
+    /// For a relay: of any size, in parts from [`MAX_WHOLE`] on.
+    pub const RELAYED: Limits =
+        Limits { max_frame: usize::MAX, max_message: usize::MAX, max_whole: MAX_WHOLE };
+}
+
 impl Decoder {
-    /// A decoder at the start of a stream, behind the handshake.
+    /// A decoder at the start of a client's stream, behind the handshake.
     pub fn new(limits: Limits) -> Self {
+        Decoder::of(Role::Client, limits)
+    }
+
+    /// A decoder of what this end sends.
+    pub fn of(sender: Role, limits: Limits) -> Self {
         Decoder {
+            sender,
             limits,
             header: [0; MAX_HEADER],
             header_len: 0,
             frame: None,
             message: None,
+            is_parted: false,
             data: Vec::new(),
             control: Vec::new(),
         }
@@ -118,8 +148,9 @@ impl Decoder {
             let buffer = if frame.header.opcode.is_control() { &mut self.control } else { &mut self.data };
             frame.take_payload(input, buffer);
             if frame.taken < frame.header.length {
+                let part = if self.is_long(&frame) { self.take_part() } else { None };
                 self.frame = Some(frame);
-                return Ok(None);
+                return Ok(part.map(Event::Part));
             }
             if let Some(event) = self.end(frame.header)? {
                 return Ok(Some(event));
@@ -131,7 +162,7 @@ impl Decoder {
         let held = self.header_len;
         let added = input.len().min(MAX_HEADER - held);
         self.header[held..held + added].copy_from_slice(&input[..added]);
-        let header = Header::read(&self.header[..held + added])?;
+        let header = Header::read(&self.header[..held + added], self.sender)?;
         match header {
             Some(header) => {
                 // What was held did not make a header, so this one ends within what was added.
@@ -149,8 +180,8 @@ impl Decoder {
     /// Checks a header against its limits and its place in the stream, before any of its payload is taken.
     fn begin(&mut self, header: Header) -> Result<Partial, Violation> {
         match (header.opcode, self.message) {
-            (Opcode::Text, None) => self.message = Some(Kind::Text),
-            (Opcode::Binary, None) => self.message = Some(Kind::Binary),
+            (Opcode::Text, None) => self.message = Some(DataKind::Text),
+            (Opcode::Binary, None) => self.message = Some(DataKind::Binary),
             (Opcode::Continuation, Some(_)) | (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {}
             (Opcode::Text | Opcode::Binary, Some(_)) | (Opcode::Continuation, None) => {
                 return Err(Violation::Protocol);
@@ -171,18 +202,59 @@ impl Decoder {
         let event = match header.opcode {
             Opcode::Ping => Event::Ping(mem::take(&mut self.control).into()),
             Opcode::Pong => Event::Pong(mem::take(&mut self.control).into()),
-            Opcode::Close => Event::Close(close_code(&mem::take(&mut self.control))?),
+            Opcode::Close => Event::Close(close_frame(&mem::take(&mut self.control))?),
+            Opcode::Continuation | Opcode::Text | Opcode::Binary if self.is_parted => {
+                self.is_parted = !header.fin;
+                self.message.take_if(|_| header.fin);
+                Event::Part(Part { begins: None, ends: header.fin, data: mem::take(&mut self.data).into() })
+            }
             Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                if self.data.len() > self.limits.max_whole {
+                    return Ok(self.end_first_part(header.fin).map(Event::Part));
+                }
                 let Some(kind) = self.message.take_if(|_| header.fin) else { return Ok(None) };
                 let data = mem::take(&mut self.data);
                 match kind {
-                    Kind::Text if str::from_utf8(&data).is_err() => return Err(Violation::NotUtf8),
-                    Kind::Text => Event::Text(data.into()),
-                    Kind::Binary => Event::Binary(data.into()),
+                    DataKind::Text if self.checks_text() && str::from_utf8(&data).is_err() => {
+                        return Err(Violation::NotUtf8);
+                    }
+                    DataKind::Text => Event::Text(data.into()),
+                    DataKind::Binary => Event::Binary(data.into()),
                 }
             }
         };
         Ok(Some(event))
+    }
+
+    /// Whether text has to be UTF-8; in parts a character may be cut.
+    fn checks_text(&self) -> bool {
+        self.limits.max_whole == usize::MAX
+    }
+
+    /// Whether a frame that is not all there belongs to a message that is given in parts.
+    fn is_long(&self, frame: &Partial) -> bool {
+        let missing = usize::try_from(frame.header.length - frame.taken).unwrap_or(usize::MAX);
+        let known = self.data.len().saturating_add(missing);
+        !frame.header.opcode.is_control() && (self.is_parted || known > self.limits.max_whole)
+    }
+
+    /// What there is of a long message, once it is enough.
+    fn take_part(&mut self) -> Option<Part> {
+        let least = if self.is_parted { 1 } else { LEAST_FIRST_PART };
+        if self.data.len() < least {
+            return None;
+        }
+        let begins = self.message.filter(|_| !self.is_parted);
+        self.is_parted = true;
+        Some(Part { begins, ends: false, data: mem::take(&mut self.data).into() })
+    }
+
+    /// The first part of a message that was too long by the end of one of its frames only.
+    fn end_first_part(&mut self, ends: bool) -> Option<Part> {
+        let begins = self.message;
+        self.is_parted = !ends;
+        self.message.take_if(|_| ends);
+        Some(Part { begins, ends, data: mem::take(&mut self.data).into() })
     }
 }
 
@@ -204,24 +276,22 @@ impl Partial {
     }
 }
 
-/// What a data message is by its first frame.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Text,
-    Binary,
-}
-
-/// The code in a close frame's payload: none at all, or two bytes and a reason in UTF-8.
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+/// A close frame's payload: nothing at all, or a code in two bytes and a reason in UTF-8.
+fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, Violation> {
     match payload {
         [] => Ok(None),
         [_] => Err(Violation::Protocol),
         [high, low, reason @ ..] => {
-            str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
-            Ok(Some(u16::from_be_bytes([*high, *low])))
+            let reason = str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
+            Ok(Some(CloseFrame { code: u16::from_be_bytes([*high, *low]), reason: reason.into() }))
         }
     }
 }
+
+/// The longest message that a relay is given whole, in bytes.
+pub const MAX_WHOLE: usize = 64 * 1024;
+/// The first part of a long message has at least so many bytes: enough to tell what the message is.
+const LEAST_FIRST_PART: usize = 4096;
 
 #[cfg(test)]
 mod tests;

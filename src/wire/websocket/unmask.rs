@@ -1,4 +1,4 @@
-//! Taking the mask off a client's payload.
+//! The mask of a client's payload: taken off, and put on, which is the same.
 //!
 //! Contract: RFC 6455, 5.3.
 
@@ -8,9 +8,16 @@ pub(super) fn append(buffer: &mut Vec<u8>, masked: &[u8], mut mask: [u8; 4], off
     mask.rotate_left((offset % 4) as usize);
     let start = buffer.len();
     buffer.extend_from_slice(masked);
+    if mask != [0; 4] {
+        apply(&mut buffer[start..], mask);
+    }
+}
+
+/// Puts a mask on a payload, or takes it off.
+pub(in crate::wire) fn apply(payload: &mut [u8], mask: [u8; 4]) {
     // Word by word, in a shape that is compiled to wide instructions.
     let word_mask = u32::from_ne_bytes(mask);
-    let (words, rest) = buffer[start..].as_chunks_mut::<4>();
+    let (words, rest) = payload.as_chunks_mut::<4>();
     for word in words {
         *word = (u32::from_ne_bytes(*word) ^ word_mask).to_ne_bytes();
     }

@@ -20,4 +20,4 @@ mod socket;
 pub use conformance::Conformance;
 pub use failure::{Failure, Problem};
 pub use fixture::Fixture;
-pub use player::replay;
+pub use player::{Servers, replay};

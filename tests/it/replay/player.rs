@@ -19,13 +19,34 @@ use super::order::{canonical, only_the_end};
 use super::seen::{Answer, Seen};
 use super::socket::{Arrival, NO_CLOSE_FRAME, Socket};
 
-/// Plays a fixture against the server at this address, up to the first step that goes otherwise than recorded.
+/// Where a fixture is played. A single address is both.
+#[derive(Clone, Copy, Debug)]
+pub struct Servers {
+    /// What serves `/socket`.
+    pub sockets: SocketAddr,
+    /// What serves everything else.
+    pub other: SocketAddr,
+}
+
+impl From<SocketAddr> for Servers {
+    fn from(server: SocketAddr) -> Self {
+        Servers { sockets: server, other: server }
+    }
+}
+
+impl Servers {
+    fn of(self, path: &str) -> SocketAddr {
+        if path.starts_with("/socket") { self.sockets } else { self.other }
+    }
+}
+
+/// Plays a fixture against these servers, up to the first step that goes otherwise than recorded.
 /// Connections that the fixture leaves open are cut in the end.
 ///
 /// # Errors
 /// Tells that step, and what was recorded and seen in it.
-pub async fn replay(fixture: &Fixture, server: SocketAddr) -> Result<(), Failure> {
-    let mut player = Player::new(server);
+pub async fn replay(fixture: &Fixture, servers: impl Into<Servers>) -> Result<(), Failure> {
+    let mut player = Player::new(servers.into());
     let mut outcome = Ok(());
     for (index, step) in fixture.steps.iter().enumerate() {
         outcome = player.play(step).await.map_err(|problem| Failure {
@@ -45,7 +66,7 @@ pub async fn replay(fixture: &Fixture, server: SocketAddr) -> Result<(), Failure
 }
 
 struct Player {
-    server: SocketAddr,
+    servers: Servers,
     /// The clients that are connected; whatever else a client does, it does nothing while it is not in here.
     sockets: BTreeMap<String, Socket>,
     /// How many sockets were opened so far.
@@ -58,10 +79,10 @@ struct Player {
 }
 
 impl Player {
-    fn new(server: SocketAddr) -> Self {
+    fn new(servers: Servers) -> Self {
         let (reports, arrivals) = unbounded_channel();
         let (sockets, token, refs) = (BTreeMap::new(), String::new(), Refs::default());
-        Self { server, sockets, opened: 0, arrivals, reports, token, refs }
+        Self { servers, sockets, opened: 0, arrivals, reports, token, refs }
     }
 
     async fn play(&mut self, step: &Step) -> Result<(), Problem> {
@@ -116,7 +137,7 @@ impl Player {
         headers: &http::Headers,
         events: &mut Events,
     ) -> Result<(), Problem> {
-        match answered(client, http::handshake(self.server, path, headers)).await? {
+        match answered(client, http::handshake(self.servers.of(path), path, headers)).await? {
             Handshake::Refused(answer) => events.add(client, Seen::Refused(answer)),
             Handshake::Open(connection) => {
                 events.add(client, Seen::Open);
@@ -140,8 +161,10 @@ impl Player {
         let messages = events.next_messages(client, step);
         let request = request.with_token(&self.token);
         let answer = match request.method.as_str() {
-            "GET" if messages > 0 => answered(client, http::poll(self.server, &request, messages)).await?,
-            _ => answered(client, http::request(self.server, &request)).await?,
+            "GET" if messages > 0 => {
+                answered(client, http::poll(self.servers.of(&request.path), &request, messages)).await?
+            }
+            _ => answered(client, http::request(self.servers.of(&request.path), &request)).await?,
         };
         if let Some(token) = answer.token() {
             self.token = token.to_owned();

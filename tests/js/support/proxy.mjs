@@ -16,6 +16,8 @@ export class Proxy {
   #listener;
   #pairs = new Set();
   #down = false;
+  /** Pairs that are open and carry nothing any more. */
+  #swallowed = new Set();
 
   constructor(port) {
     this.#listener = createServer((near) => {
@@ -43,21 +45,48 @@ export class Proxy {
     this.#down = false;
   }
 
+  /**
+   * From now on nothing passes on the present connections, in either direction; whoever ends one end of them, the other
+   * hears nothing of it. New connections pass.
+   */
+  swallow() {
+    for (const pair of this.#pairs) {
+      this.#swallowed.add(pair);
+      for (const socket of pair) socket.unpipe().resume();
+    }
+    this.#pairs.clear();
+  }
+
+  /** Ends the present connections as soon as the server has sent `bytes` more on one of them. */
+  cutAfter(bytes) {
+    for (const [near, far] of this.#pairs) {
+      let left = bytes;
+      far.on("data", ({ length }) => {
+        left -= length;
+        if (left <= 0) near.destroy();
+      });
+    }
+  }
+
   #join(near, far) {
     const pair = [near, far];
     this.#pairs.add(pair);
     for (const [one, other] of [[near, far], [far, near]]) {
       one.pipe(other);
-      one.on("error", () => other.destroy());
-      one.on("close", () => {
-        other.destroy();
-        this.#pairs.delete(pair);
-      });
+      one.on("error", () => this.#ended(pair, other));
+      one.on("close", () => this.#ended(pair, other));
     }
+  }
+
+  #ended(pair, other) {
+    if (this.#swallowed.has(pair)) return;
+    other.destroy();
+    this.#pairs.delete(pair);
   }
 
   #close() {
     this.#listener.close();
     this.fail();
+    for (const socket of [...this.#swallowed].flat()) socket.destroy();
   }
 }

@@ -21,6 +21,16 @@ export function startWithPeople(file, secret) {
   return Server.start("presenced", 0, ["--people", file], { SECRET_KEY_BASE: secret });
 }
 
+/** Starts the tests' own Lightning. */
+export function startUpstream(port = 0) {
+  return Server.spawn(process.execPath, [UPSTREAM, "--port", String(port)], environment());
+}
+
+/** Starts the product in front of an upstream, a server or a proxy. */
+export function startGateway(upstream, port = 0, flags = []) {
+  return startPresenced(port, ["--upstream", upstream.socket, ...flags]);
+}
+
 /** A user token of the product's own making. */
 export function makeToken(secret, userId, ...flags) {
   const env = { ...environment(), SECRET_KEY_BASE: secret };
@@ -29,11 +39,15 @@ export function makeToken(secret, userId, ...flags) {
 }
 
 class Server {
-  /** Resolves when the server listens; rejects with what it wrote if it ends first. */
-  static async start(binary, port, flags = [], variables = {}) {
+  /** Starts what cargo has built. */
+  static start(binary, port, flags = [], variables = {}) {
     const path = join(targetDirectory(), "debug", binary);
-    const env = { ...environment(), ...variables };
-    const child = spawn(path, ["--port", String(port), ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
+    return Server.spawn(path, ["--port", String(port), ...flags], { ...environment(), ...variables });
+  }
+
+  /** Resolves when the server listens; rejects with what it wrote if it ends first. */
+  static async spawn(path, flags, env) {
+    const child = spawn(path, flags, { env, stdio: ["ignore", "pipe", "pipe"] });
     const server = new Server(child);
     server.port = await server.#listening(path);
     return server;
@@ -64,6 +78,29 @@ class Server {
   stop(signal = "SIGTERM") {
     this.#child.kill(signal);
     return this.#exited;
+  }
+
+  /** Stops the process where it is, as a machine that is suspended or too busy; `thaw` lets it go on. */
+  freeze() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.#child.kill("SIGCONT");
+  }
+
+  /** What the tests' own Lightning has counted. */
+  async counts() {
+    return (await fetch(`${this.origin}/counts`)).json();
+  }
+
+  /** Asks the tests' own Lightning for a fault; `gateway/upstream/control.mjs` has them. */
+  async control(what, query = {}, body = undefined) {
+    const answer = await fetch(`${this.origin}/control/${what}?${new URLSearchParams(query)}`, {
+      method: "POST",
+      body: body && JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`the upstream cannot ${what}: ${answer.status}`);
   }
 
   async #listening(path) {
@@ -102,4 +139,5 @@ function environment() {
   return { PATH, HOME, RUST_LOG, RUST_BACKTRACE };
 }
 
+const UPSTREAM = fileURLToPath(new URL("../gateway/upstream/main.mjs", import.meta.url));
 const LINES_KEPT = 100;

@@ -32,6 +32,10 @@ fn header(first: u8, length: u64) -> Vec<u8> {
     bytes
 }
 
+fn closes(code: u16, reason: &str) -> Event {
+    Event::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
 fn text(payload: &str) -> Event {
     Event::Text(Bytes::copy_from_slice(payload.as_bytes()))
 }
@@ -162,7 +166,7 @@ fn a_violation_shows_in_the_first_two_bytes() {
 
 #[test]
 fn a_frame_over_its_limit_is_refused_by_its_header_alone() {
-    let limits = Limits { max_frame: 1000, max_message: 100 };
+    let limits = Limits { max_frame: 1000, max_message: 100, ..Limits::default() };
     assert_eq!(decode(limits, [&header(0x82, 1000)[..]]), Ok(vec![]));
     for length in [1001, u64::MAX >> 1] {
         assert_eq!(decode(limits, [&header(0x82, length)[..]]), Err(Violation::TooBig), "{length}");
@@ -171,7 +175,7 @@ fn a_frame_over_its_limit_is_refused_by_its_header_alone() {
 
 #[test]
 fn fragments_have_a_limit_together_that_a_single_frame_has_not() {
-    let limits = Limits { max_frame: 1000, max_message: 100 };
+    let limits = Limits { max_frame: 1000, max_message: 100, ..Limits::default() };
     let half = frame(0x02, &[0; 50]);
     let other_half = frame(0x80, &[0; 50]);
     assert!(decode(limits, [&half[..], &other_half]).is_ok());
@@ -199,8 +203,8 @@ fn a_claimed_length_reserves_nothing_and_a_finished_message_leaves_nothing() {
 #[test]
 fn a_close_frame_holds_nothing_or_a_code_and_a_reason_in_utf8() {
     assert_eq!(decode_whole(&frame(0x88, b"")), Ok(vec![Event::Close(None)]));
-    assert_eq!(decode_whole(&frame(0x88, b"\x03\xE8")), Ok(vec![Event::Close(Some(1000))]));
-    assert_eq!(decode_whole(&frame(0x88, b"\x0F\xA0bye")), Ok(vec![Event::Close(Some(4000))]));
+    assert_eq!(decode_whole(&frame(0x88, b"\x03\xE8")), Ok(vec![closes(1000, "")]));
+    assert_eq!(decode_whole(&frame(0x88, b"\x0F\xA0bye")), Ok(vec![closes(4000, "bye")]));
     assert_eq!(decode_whole(&frame(0x88, b"\x03")), Err(Violation::Protocol));
     assert_eq!(decode_whole(&frame(0x88, b"\x03\xE8\xFF")), Err(Violation::NotUtf8));
 }
@@ -272,7 +276,7 @@ proptest! {
     fn no_bytes_make_it_panic(
         bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x80_u8..0x8B], 0..300), size in 1_usize..40,
     ) {
-        let mut decoder = Decoder::new(Limits { max_frame: 200, max_message: 100 });
+        let mut decoder = Decoder::new(Limits { max_frame: 200, max_message: 100, ..Limits::default() });
         for mut piece in bytes.chunks(size) {
             while let Ok(Some(_)) = decoder.decode(&mut piece) {}
         }

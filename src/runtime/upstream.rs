@@ -1,0 +1,199 @@
+//! The server that a gateway stands in front of: where it is, the way there, and whether it is available.
+//!
+//! Not here: what is said on a connection to it (`relay`, and HTTP before it in `server/gateway`).
+//! Contract: canvas.md F.6, F.7.
+
+mod address;
+mod remote;
+mod tls;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tracing::{info, warn};
+
+use self::address::Target;
+pub use self::address::{BadUpstream, UpstreamAddress};
+pub(crate) use self::remote::Remote;
+use super::stream::Stream;
+
+/// The upstream server of a gateway.
+pub(crate) struct Upstream {
+    address: UpstreamAddress,
+    tls: Option<Arc<ClientConfig>>,
+    /// Since when it has been unavailable.
+    unavailable: Mutex<Option<Instant>>,
+    /// Told when that changes.
+    observer: Box<dyn Fn(Availability) + Send + Sync>,
+    connects: AtomicU64,
+    connect_micros: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What observers of an upstream are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Availability {
+    /// It takes connections again.
+    Available,
+    /// It refuses them.
+    Unavailable,
+}
+
+/// Why there is no connection to the upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// It refuses connections, or did a moment ago.
+    #[error("the upstream refuses connections")]
+    Unavailable,
+    /// It could not be reached in time.
+    #[error("the upstream did not answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    TimedOut,
+    /// It could not be reached, or TLS failed.
+    #[error("the upstream cannot be reached: {0}")]
+    Failed(#[source] io::Error),
+}
+
+impl Upstream {
+    /// An upstream, not tried yet.
+    ///
+    /// # Errors
+    /// With `wss`: the system's certificates cannot be read.
+    pub(crate) fn new(
+        address: UpstreamAddress,
+        observer: impl Fn(Availability) + Send + Sync + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let tls = if address.is_tls() { Some(tls::config()?) } else { None };
+        Ok(Arc::new(Upstream {
+            address,
+            tls,
+            unavailable: Mutex::default(),
+            observer: Box::new(observer),
+            connects: AtomicU64::new(0),
+            connect_micros: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn address(&self) -> &UpstreamAddress {
+        &self.address
+    }
+
+    /// Whether it took the last connection.
+    pub(crate) fn is_available(&self) -> bool {
+        self.unavailable.lock().is_none()
+    }
+
+    /// How many connections it took, the time that took in all in microseconds, and how many connections failed.
+    pub(crate) fn connects(&self) -> (u64, u64, u64) {
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (read(&self.connects), read(&self.connect_micros), read(&self.failures))
+    }
+
+    /// Opens a connection. While the upstream is unavailable it is not tried.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; after a refused connection the upstream counts as unavailable, and is tried once a second until it
+    /// takes one.
+    pub(crate) async fn connect(self: &Arc<Self>) -> Result<Remote, ConnectError> {
+        if !self.is_available() {
+            return Err(ConnectError::Unavailable);
+        }
+        let began = Instant::now();
+        let connected = self.try_connect().await;
+        match &connected {
+            Ok(_) => {
+                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.connect_micros.fetch_add(micros, Ordering::Relaxed);
+                self.connects.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                if matches!(error, ConnectError::Unavailable) {
+                    self.found_unavailable();
+                }
+            }
+        }
+        connected
+    }
+
+    /// Finds out whether the upstream still takes connections, where one of them has just been lost.
+    pub(crate) async fn probe(self: &Arc<Self>) {
+        if self.is_available() && matches!(self.try_connect().await, Err(ConnectError::Unavailable)) {
+            self.found_unavailable();
+        }
+    }
+
+    /// One connection, whatever is known of earlier ones.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub(crate) async fn try_connect(&self) -> Result<Remote, ConnectError> {
+        match timeout(CONNECT_TIMEOUT, self.open()).await {
+            Ok(Ok(remote)) => Ok(remote),
+            Ok(Err(error)) if is_refusal(&error) => Err(ConnectError::Unavailable),
+            Ok(Err(error)) => Err(ConnectError::Failed(error)),
+            Err(_) => Err(ConnectError::TimedOut),
+        }
+    }
+
+    async fn open(&self) -> io::Result<Remote> {
+        let stream = match self.address.target() {
+            Target::Unix(path) => return Ok(Remote::Plain(Stream::Unix(UnixStream::connect(path).await?))),
+            Target::Tcp { host, port } => TcpStream::connect((&**host, *port)).await?,
+        };
+        stream.set_nodelay(true)?;
+        super::stream::give_up_on_the_silent(&stream)?;
+        let (Some(tls), Target::Tcp { host, .. }) = (&self.tls, self.address.target()) else {
+            return Ok(Remote::Plain(Stream::Tcp(stream)));
+        };
+        let connector = TlsConnector::from(tls.clone());
+        Ok(Remote::Tls(Box::new(connector.connect(tls::server_name(host)?, stream).await?)))
+    }
+
+    fn found_unavailable(self: &Arc<Self>) {
+        if self.unavailable.lock().replace(Instant::now()).is_some() {
+            return;
+        }
+        warn!(
+            upstream = %self.address,
+            "upstream unavailable: it refuses connections; rejecting new clients with 503 until it recovers"
+        );
+        (self.observer)(Availability::Unavailable);
+        tokio::spawn(wait_until_available(Arc::downgrade(self)));
+    }
+
+    fn found_available(&self) {
+        let since = self.unavailable.lock().take();
+        let seconds = since.map_or(0, |since| since.elapsed().as_secs());
+        info!(upstream = %self.address, seconds, "upstream available again");
+        (self.observer)(Availability::Available);
+    }
+}
+
+/// Tries an upstream until it takes a connection, or its gateway is gone.
+async fn wait_until_available(upstream: Weak<Upstream>) {
+    loop {
+        tokio::time::sleep(PROBE_INTERVAL).await;
+        let Some(upstream) = upstream.upgrade() else { return };
+        if upstream.try_connect().await.is_ok() {
+            return upstream.found_available();
+        }
+    }
+}
+
+/// Nobody listens there. Whatever else fails may concern one connection alone.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+}
+
+/// How long a connect may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often an unavailable upstream is tried.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);

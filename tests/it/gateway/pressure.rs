@@ -1,0 +1,68 @@
+//! A side that takes nothing: the other is not read, memory stays bounded, and nothing is lost or reordered.
+
+use bytes::Bytes;
+use presenced::wire::websocket::{DataKind, Event, Part};
+
+use super::{FakeUpstream, Gateway};
+use crate::support::raw;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_megabytes_wait_outside_for_a_client_that_does_not_read() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    let writing = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            let frame = Part::whole(DataKind::Binary, message(number)).into_frame().websocket();
+            tokio::io::AsyncWriteExt::write_all(&mut end.stream, &frame).await.expect("the gateway reads on");
+        }
+        end
+    });
+    gateway.metric_is("presenced_gateway_paused_upstreams", 1.0).await;
+    let waiting = gateway.metric("presenced_gateway_waiting_bytes");
+    assert!(waiting <= 512.0 * 1024.0, "{waiting} bytes wait");
+    for number in 0..MESSAGES {
+        let frame = client.frame().await.expect("the stream goes on");
+        assert!(frame.payload == message(number), "message {number}");
+    }
+    writing.await.expect("it writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_megabytes_wait_outside_for_an_upstream_that_does_not_read() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    let said: Vec<u8> = (0..MESSAGES).flat_map(|number| raw::binary(&message(number))).collect();
+    let writing = client.write_meanwhile(said);
+    gateway.metric_is("presenced_gateway_paused_clients", 1.0).await;
+    let waiting = gateway.metric("presenced_gateway_waiting_bytes");
+    assert!(waiting <= 4.5 * 1024.0 * 1024.0, "{waiting} bytes wait");
+    for number in 0..MESSAGES {
+        let event = end.event().await;
+        assert!(matches!(&event, Some(Event::Binary(data)) if *data == message(number)), "message {number}");
+    }
+    let _open = writing.await.expect("it writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_takes_nothing_costs_no_client_its_heartbeats() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, _end) = upstream.open(&gateway).await;
+    // Far more than the kernel's buffers hold, and less than is kept here.
+    for _ in 0..3 {
+        client.write(&raw::binary(&message(0))).await;
+    }
+    for reference in 0..100 {
+        client.write(&raw::text(&format!(r#"[null,"{reference}","phoenix","heartbeat",{{}}]"#))).await;
+        assert_eq!(client.json().await[1], reference.to_string());
+    }
+}
+
+/// So many of a megabyte each.
+const MESSAGES: usize = 200;
+
+fn message(number: usize) -> Bytes {
+    Bytes::from(vec![number as u8; 1_000_000])
+}

@@ -1,0 +1,99 @@
+//! Where an upstream can be, and what becomes of clients while it is not there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use presenced::server::{GatewayOptions, Options};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+
+use super::{FakeUpstream, Gateway};
+use crate::support::http::{request, send};
+use crate::support::within;
+
+#[tokio::test]
+async fn an_upstream_may_be_a_unix_socket() {
+    let folder = std::env::temp_dir().join(format!("presenced-upstream-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("up.sock");
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).expect("the path is free");
+    let address = format!("unix:{}:/socket", path.display());
+    let gateway = Gateway::start_with(&address, GatewayOptions::default(), Options::default()).await;
+    let answering = async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut read = vec![0; 1024];
+        let count = stream.read(&mut read).await.expect("a request");
+        assert!(read[..count].starts_with(b"GET /socket/longpoll HTTP/1.1\r\n"));
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("it is read");
+    };
+    let ((), answer) = tokio::join!(answering, request(gateway.address, "GET", "/socket/longpoll", &[], ""));
+    assert_eq!(answer.status, 204);
+    std::fs::remove_dir_all(folder).expect("it is ours");
+}
+
+#[tokio::test]
+async fn while_the_upstream_refuses_connections_clients_get_503_at_once_and_ready_says_so() {
+    let reserved = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = reserved.local_addr().expect("an address");
+    drop(reserved);
+    let gateway = Gateway::start(address).await;
+    assert_eq!(request(gateway.address, "GET", "/ready", &[], "").await.status, 200, "it was not tried yet");
+    let refused = request(gateway.address, "GET", "/socket/longpoll", &[], "").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    let ready = request(gateway.address, "GET", "/ready", &[], "").await;
+    assert_eq!((ready.status, ready.text().contains("upstream")), (503, true));
+    assert_eq!(gateway.metric("presenced_gateway_upstream_available"), 0.0);
+
+    let upstream =
+        FakeUpstream { listener: TcpListener::bind(address).await.expect("the port is free again") };
+    let probed = upstream.listener.accept();
+    within("the upstream to be tried", probed).await.expect("a connection");
+    gateway.metric_is("presenced_gateway_upstream_available", 1.0).await;
+    let (_client, _end) = upstream.open(&gateway).await;
+    assert_eq!(request(gateway.address, "GET", "/ready", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_tls_upstream_has_to_be_who_it_says_it_is() {
+    // The certificate is nobody's whom this machine knows.
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+        .expect("a key");
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a configuration");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = format!("wss://localhost:{}/socket", listener.local_addr().expect("an address").port());
+    let gateway = Gateway::start_with(&address, GatewayOptions::default(), Options::default()).await;
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            assert!(acceptor.accept(stream).await.is_err(), "the gateway must not believe it");
+        }
+    });
+    let answer = request(gateway.address, "GET", "/socket/longpoll", &[], "").await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(gateway.metric("presenced_gateway_upstream_available"), 1.0, "TLS is no refusal");
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_connections_and_says_nothing_times_out() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")];
+    let stream = TcpStream::connect(gateway.address).await.expect("it listens");
+    let began = Instant::now();
+    let asking = send(stream, "GET", "/socket/websocket", &headers, "");
+    let (answer, _silent) = tokio::join!(tokio::time::timeout(3 * LIMIT, asking), upstream.accept());
+    assert_eq!(answer.expect("an answer").status(), 504);
+    assert!(began.elapsed() >= LIMIT, "{:?}", began.elapsed());
+}
+
+/// How long the upstream has for the answer to an upgrade.
+const LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,109 @@
+// Stories that take their time, all at once: pages that fall silent or do not come back, and an upstream that stands still.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { allSeeAll, Canvas, openAll } from "../support/canvas.mjs";
+import { until } from "../support/news.mjs";
+import { Proxy } from "../support/proxy.mjs";
+import { Stage, workflow } from "../support/stage.mjs";
+
+describe("for a while", { concurrency: true }, () => {
+  it("a tab whose timers stand still is seen all the time, and sees", async (t) => {
+    const stage = await Stage.for(t);
+    const [ada, ben, silent] = await openAll(t, stage.gateway, ["ada", "ben", "quiet"], workflow());
+    await allSeeAll([ada, ben, silent]);
+    silent.stopTimers();
+    await sleep(SILENCE_MS);
+    assert.deepEqual([ada.gone, ben.gone, silent.gone], [[], [], []]);
+    assert.deepEqual(silent.closes, []);
+    ada.move(4, 2);
+    await until("it sees the move", () => silent.cursorOf(ada)?.x === 4);
+  });
+
+  it("people whose page renews nothing since it came back are seen all the time", async (t) => {
+    const stage = await Stage.for(t);
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll([ada, ben]);
+    ben.drop();
+    await ben.joined(2);
+    await until("ben has the context", () => ben.contexts.length === 2);
+    await sleep(IDLE_MS);
+    assert.deepEqual(ada.gone, []);
+  });
+
+  it("an upstream that stands still costs nobody a cursor or the connection, and edits arrive behind it in order", async (t) => {
+    const stage = await Stage.for(t);
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll([ada, ben]);
+    stage.upstream.freeze();
+    t.after(() => stage.upstream.thaw());
+    const seen = [];
+    ben.awareness.on("change", () => {
+      const x = ben.cursorOf(ada)?.x;
+      if (x !== seen.at(-1)) seen.push(x);
+    });
+    const end = performance.now() + STALL_MS;
+    let moves = 0;
+    while (performance.now() < end) {
+      moves += 1;
+      ada.say("cursor", { x: moves, y: 0 });
+      ada.edit((doc) => doc.getArray("order").push([moves]));
+      await sleep(500);
+    }
+    await until("the last move is seen", () => seen.at(-1) === moves);
+    assert.deepEqual(seen, Array.from({ length: moves }, (_, i) => i + 1), "every move was seen, in order");
+    assert.deepEqual([ada.closes, ben.closes, ada.gone, ben.gone], [[], [], [], []]);
+    stage.upstream.thaw();
+    await until("every edit has arrived", () => ben.doc.getArray("order").length === moves);
+    assert.deepEqual(ben.doc.getArray("order").toArray(), seen);
+  });
+
+  it("who loses the connection is gone after the grace if they do not come back, and not before", async (t) => {
+    const stage = await Stage.for(t);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const ben = await Canvas.open(t, proxy, "ben", id);
+    await allSeeAll([ada, ben]);
+    const lost = performance.now();
+    proxy.fail();
+    await ada.seesOnly([]);
+    const after = ada.gone.at(-1).at - lost;
+    assert.ok(after >= GRACE_MS - 100, `gone after ${Math.round(after)} ms`);
+  });
+
+  it("whose connection says nothing more is gone as soon as a ping was in vain", async (t) => {
+    const stage = await Stage.for(t);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const ben = await Canvas.open(t, proxy, "ben", id);
+    await allSeeAll([ada, ben]);
+    const silent = performance.now();
+    proxy.swallow();
+    await ada.seesOnly([], PING_MS + ANSWER_MS + 10_000);
+    const after = ada.gone.at(-1).at - silent;
+    assert.ok(after >= PING_MS + ANSWER_MS - 3_000, `gone after ${Math.round(after)} ms`);
+  });
+
+  it("nobody is lost while the upstream is away for longer than the grace", async (t) => {
+    const stage = await Stage.for(t);
+    const canvases = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll(canvases);
+    await stage.upstream.stop();
+    await sleep(GRACE_MS + 2_000);
+    await stage.restartUpstream();
+    await Promise.all(canvases.map((canvas) => canvas.joined(2)));
+    await allSeeAll(canvases);
+    for (const { gone } of canvases) assert.deepEqual(gone.filter(({ isConnected }) => isConnected), []);
+  });
+});
+
+const GRACE_MS = 5_000;
+const SILENCE_MS = 90_000;
+const IDLE_MS = 70_000;
+const STALL_MS = 75_000;
+/** A connection of which nothing was read for so long is pinged, and has so long to answer. */
+const PING_MS = 15_000;
+const ANSWER_MS = 10_000;

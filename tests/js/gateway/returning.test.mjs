@@ -1,0 +1,184 @@
+// Connections that end: of one client, of the upstream, of the gateway. Whoever comes back sees and is seen at once, and
+// others never knew.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { allSeeAll, Canvas, openAll } from "../support/canvas.mjs";
+import { until } from "../support/news.mjs";
+import { clients } from "../support/phoenix.mjs";
+import { Proxy } from "../support/proxy.mjs";
+import { Stage, workflow } from "../support/stage.mjs";
+
+const PHOENIX = clients.filter(({ longPoll }) => !longPoll);
+/** A `request_id` is what makes a page one that the gateway knows again. */
+const FORGOTTEN = { requestId: null };
+
+describe("who loses the connection", () => {
+  let stage;
+  before(async () => (stage = await Stage.start()));
+  after(() => stage.stop());
+
+  for (const { name, phoenix } of PHOENIX) {
+    it(`${name}: sees and is seen within 0.1 s of the join's reply, and others never lost them`, async (t) => {
+      const [ada, ben, cyd] = await openAll(t, stage.gateway, ["ada", "ben", "cyd"], workflow(), { phoenix });
+      await allSeeAll([ada, ben, cyd]);
+      const delays = [];
+      for (let turn = 1; turn <= TURNS; turn += 1) {
+        ben.drop();
+        const joined = await ben.joined(turn + 1);
+        ben.move(turn, 0);
+        delays.push(await delayOfReturn(joined, ben, [ada, cyd], turn));
+      }
+      assert.ok(median(delays) <= TENTH, `${delays.map(Math.round)} ms`);
+      assert.deepEqual(ofThis(ben, [ada, cyd]), []);
+    });
+  }
+
+  it("within 0.1 s of the reply for the context where the page is not remembered", async (t) => {
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow(), FORGOTTEN);
+    await allSeeAll([ada, ben]);
+    const delays = [];
+    for (let turn = 1; turn <= TURNS; turn += 1) {
+      ben.drop();
+      await ben.joined(turn + 1);
+      ben.move(turn, 0);
+      await until("ben has the context", () => ben.contexts.length > turn);
+      delays.push(await delayOfReturn(ben.contexts[turn].at, ben, [ada], turn));
+    }
+    assert.ok(median(delays) <= TENTH, `${delays.map(Math.round)} ms`);
+    assert.deepEqual(ofThis(ben, [ada]), []);
+  });
+
+  it("a tab that had closed meanwhile does not stay", async (t) => {
+    const id = workflow();
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], id);
+    await allSeeAll([ada, ben]);
+    ben.drop();
+    await ben.joined(2);
+    ben.close();
+    await ada.seesOnly([], AT_ONCE);
+  });
+
+  it("a page that is loaded anew without a close frame is seen once", async (t) => {
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const before = await Canvas.open(t, proxy, "ben", id);
+    await allSeeAll([ada, before]);
+    proxy.fail();
+    const anew = await Canvas.open(t, stage.gateway, "ben", id);
+    await ada.seesOnly([anew], ONE_SECOND);
+  });
+
+  it("two tabs that lost one network return one by one, and nobody loses the second meanwhile", async (t) => {
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const first = await Canvas.open(t, stage.gateway, "ben", id, { session: "one login" });
+    const proxy = await Proxy.before(t, stage.gateway);
+    const second = await Canvas.open(t, proxy, "ben", id, { session: "one login" });
+    await allSeeAll([ada, first, second]);
+    proxy.fail();
+    first.drop();
+    await first.joined(2);
+    first.move(1, 1);
+    await until("the first is seen again", () => ada.cursorOf(first)?.x === 1);
+    proxy.mend();
+    await second.joined(2);
+    await allSeeAll([ada, first, second], ONE_SECOND);
+    assert.deepEqual(ada.gone, []);
+  });
+
+  it("what waited in the client and goes out before its own word names no client", async (t) => {
+    const id = workflow();
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], id);
+    await allSeeAll([ada, ben]);
+    // A push while the socket is away waits in the client, and is sent ahead of what the join's reply causes.
+    ben.drop();
+    await until("ben is away", () => !ben.socket.isConnected());
+    ben.claim([77_001, 1, { user: { ...ben.user, id: "of a sibling tab" } }]);
+    await ben.joined(2);
+    await allSeeAll([ada, ben], ONE_SECOND);
+    ben.move(5, 5);
+    await until("ada sees the move", () => ada.cursorOf(ben)?.x === 5);
+    assert.deepEqual([...ada.others.keys()], [ben.clientID]);
+  });
+
+  it("edits made while away arrive", async (t) => {
+    const id = workflow();
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], id);
+    ben.drop();
+    ben.edit((doc) => doc.getMap("workflow").set("name", "offline"));
+    await until("ada has the edit", () => ada.doc.getMap("workflow").get("name") === "offline");
+  });
+
+  it("whose channel crashed upstream joins again, and others never lost them", async (t) => {
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll([ada, ben]);
+    await stage.upstream.control("crash", { topic: ben.topic, person: "ben" });
+    const joined = await ben.joined(2);
+    ben.move(1, 0);
+    await delayOfReturn(joined, ben, [ada], 1);
+    assert.deepEqual(ada.gone, []);
+  });
+});
+
+describe("after a restart", () => {
+  for (const signal of ["SIGTERM", "SIGKILL"]) {
+    it(`of the upstream by ${signal}, everybody is there again, and nobody was lost`, async (t) => {
+      const stage = await Stage.for(t);
+      const canvases = await openAll(t, stage.gateway, ["ada", "ben", "cyd"], workflow());
+      await allSeeAll(canvases);
+      await stage.restartUpstream(signal);
+      await returned(canvases);
+      for (const { closes } of canvases) assert.equal(closes[0], 1012);
+      for (const canvas of canvases) assert.deepEqual(ofThis(canvas, canvases), []);
+    });
+
+    it(`of the gateway by ${signal}, everybody is there again`, async (t) => {
+      const stage = await Stage.for(t);
+      const canvases = await openAll(t, stage.gateway, ["ada", "ben", "cyd"], workflow());
+      await allSeeAll(canvases);
+      await stage.restartGateway(signal);
+      await returned(canvases);
+    });
+  }
+});
+
+/** Each sees all the others: the last of them within 0.1 s of its join's reply, and all moves of all. */
+async function returned(canvases) {
+  const joins = await Promise.all(canvases.map((canvas) => canvas.joined(2)));
+  canvases.forEach((canvas) => canvas.move(9, 9));
+  const last = Math.max(...joins);
+  await allSeeAll(canvases);
+  await until("all moves are seen", () =>
+    canvases.every((one) => canvases.every((other) => one === other || one.cursorOf(other)?.x === 9)),
+  );
+  const took = performance.now() - last;
+  assert.ok(took <= TENTH * BUSY, `seen and seeing ${Math.round(took)} ms after the last join's reply`);
+}
+
+/** Resolves once `who` sees all the others again and they see its move, with how long that took. */
+async function delayOfReturn(since, who, others, x) {
+  await Promise.all([
+    who.seesOnly(others),
+    until("the move is seen", () => others.every((other) => other.cursorOf(who)?.x === x)),
+  ]);
+  return performance.now() - since;
+}
+
+/** What connected pages saw go of these. */
+function ofThis(who, observers) {
+  return observers.flatMap(({ gone }) => gone.filter(({ clientID, isConnected }) => isConnected && clientID === who.clientID));
+}
+
+function median(numbers) {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+}
+
+/** What the contract gives. */
+const TENTH = 100;
+const ONE_SECOND = 1_000;
+/** Several processes start at once on few cores. */
+const BUSY = 5;
+const AT_ONCE = 1_500;
+const TURNS = 5;
