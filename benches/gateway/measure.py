@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measures the gateway, `presenced --upstream`, beside nginx, beside a server like Lightning, and beside a floor.
 
-    cargo build --release --bins --examples
+    cargo build --release --bins --examples && npm ci --prefix tests/js
     python3 benches/gateway/measure.py [--runs 5] [--only cursors,floor,echo,stream,idle] [--json FILE]
 
 Prints a table: of each figure the median and the range of its runs, and what it is to reach. What is compared is run in
-turn. All of it is on one machine, so both sides of a ratio pay for the load. nginx is needed, and openssl for `wss`; idle
+turn. All of it is on one machine, so both sides of a ratio pay for the load. node and nginx are needed, and openssl for `wss`; idle
 clients need 45,000 open files. A run takes about two minutes.
 """
 
@@ -70,8 +70,8 @@ class Server:
 
 
 def double():
-    """A server with Lightning's habits."""
-    return Server(TARGET / "examples/upstream", "--port", 0)
+    """A server with Lightning's habits, that of the tests."""
+    return Server("node", ROOT / "tests/js/gateway/upstream/main.mjs", "--port", 0)
 
 
 def conformance():
@@ -193,7 +193,7 @@ def cursors(figures):
             for name, value, goal in zip(names, values, goals):
                 figures.add(f"20 movers, {what}: {name}", value, goal)
             if is_ours:
-                figures.add("20 movers: awareness messages upstream", upstream.counts()["awareness"], "0")
+                figures.add("20 movers: awareness messages upstream", upstream.counts().get("awareness", 0), "0")
 
 
 def floor(figures):
