@@ -4,6 +4,8 @@
 //! printed is secret: of keys the number, of the database's URL everything but the password, of the API's token that there
 //! is one.
 
+mod upstream;
+
 use crate::config::{Config, GatewayConfig, PeopleSource, Serves};
 use crate::lightning::token::Keys;
 use crate::lightning::{Database, DatabaseOptions, Login, Tls, Unavailable};
@@ -31,7 +33,15 @@ pub async fn check(config: &Config) -> Report {
                 wrong.extend(look_at(database, &mut lines).await);
             }
         }
-        Serves::Upstream(gateway) => lines.extend(upstream(gateway)),
+        Serves::Upstream(config) => {
+            lines.extend(gateway(config));
+            match upstream::try_upstream(&config.upstream).await {
+                Ok(()) => {
+                    lines.push("upstream answers: 403 to an invalid token, as Lightning does".to_owned())
+                }
+                Err(fault) => wrong.push(fault.to_string()),
+            }
+        }
     }
     let is_well = wrong.is_empty();
     lines.extend(wrong.iter().map(|what| format!("wrong: {what}")));
@@ -51,7 +61,7 @@ fn addresses(config: &Config) -> Vec<String> {
 }
 
 /// What the gateway stands in front of.
-fn upstream(gateway: &GatewayConfig) -> Vec<String> {
+fn gateway(gateway: &GatewayConfig) -> Vec<String> {
     vec![
         format!("upstream: {}", gateway.upstream),
         format!("grace period: {} s", gateway.options.grace.as_secs()),

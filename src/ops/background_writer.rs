@@ -283,8 +283,9 @@ mod tests {
     /// The writer's end.
     struct Output {
         answers: Receiver<Result<usize, ErrorKind>>,
-        asked: Sender<()>,
         taken: Arc<Mutex<Vec<u8>>>,
+        /// Dropped last: whoever hears of it knows that the rest is gone.
+        asked: Sender<()>,
     }
 
     impl Stream {

@@ -327,6 +327,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("server/websocket.rs", "takes the stream over"),
             ("server/gateway.rs", "takes both streams over"),
             ("server/gateway/exchange.rs", "is a client to the upstream"),
+            ("check_command/upstream.rs", "is one for a moment"),
         ],
     ),
     ("tokio_postgres", &[("lightning/database", "what is asked of Lightning's tables stays in one place")]),

@@ -1,6 +1,7 @@
 //! `presenced check`: it says the whole configuration, and listens for a moment where the server would.
 //!
-//! Not here: what it says of Lightning's database ([`crate::database`]).
+//! Not here: what it says of Lightning's database ([`crate::database`]), and
+//! of an upstream ([`crate::check_upstream`]).
 
 use std::net::Ipv4Addr;
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -173,12 +174,12 @@ async fn start_on(socket: &Path) -> Process {
 }
 
 /// A listener that lets one connection wait.
-fn short_of_room(domain: Domain, address: &SockAddr) -> Socket {
+fn short_of_room(domain: Domain, address: &SockAddr) -> OwnedFd {
     let socket = Socket::new(domain, Type::STREAM, None).expect("there are descriptors");
     socket.set_nonblocking(true).expect("a socket need not block");
     socket.bind(address).expect("nothing is there");
     socket.listen(1).expect("it is bound");
-    socket
+    socket.into()
 }
 
 /// As many as the kernel lets wait, but no more than a storm takes.

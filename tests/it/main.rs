@@ -5,6 +5,7 @@ mod architecture;
 mod bench;
 mod channel_api;
 mod check;
+mod check_upstream;
 mod database;
 mod fixtures;
 mod gateway;

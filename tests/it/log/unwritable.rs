@@ -99,7 +99,7 @@ impl Server {
     async fn log_a_lot(&self) {
         let query = format!("user_id=1&request_id={}", "x".repeat(200));
         for _ in 0..LOTS / 100 {
-            join_all((0..100).map(async |_| {
+            join_all((0..100).map(|_| async {
                 let mut client = Client::connect(self.address, Vsn::V2, &query).await;
                 client.send_text("[").await;
                 assert_eq!(client.closed().await, 1011);
