@@ -114,7 +114,7 @@ impl Relay {
     ) -> Self {
         let now = Instant::now();
         let stream = Arc::new(stream);
-        let outbox = Arc::new(Outbox::new(OUTBOX_LIMIT, gateway.counters.clone()));
+        let outbox = Arc::new(Outbox::new(usize::MAX, gateway.counters.clone()));
         outbox.attach(stream.clone());
         let id = OwnerId(gateway.next_connection());
         let registration = gateway.connections.register(id, None, outbox.clone());
@@ -191,7 +191,8 @@ impl Relay {
             }
             let mut progress = false;
             let mut is_full = false;
-            if self.outbox.is_due() || !self.pending.is_empty() {
+            // Whoever else has claimed the line wakes nobody, and what waits decides below who is read.
+            if self.outbox.is_due() || self.outbox.waiting_bytes() > 0 || !self.pending.is_empty() {
                 match self.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(reason)) => return Poll::Ready(End::Client(reason, None)),
@@ -216,7 +217,7 @@ impl Relay {
                 }
             }
             let may_read_client = self.uplink.waiting() < if is_crowded { CROWDED } else { MOST_UP }
-                && self.outbox.waiting_bytes() < OUTBOX_LIMIT / 2;
+                && self.outbox.waiting_bytes() < MOST_ANSWERS;
             if self.clocks.client_is_paused(!may_read_client, &self.gateway.relayed) {
                 self.line.reads(may_read_client.then(Instant::now));
             }
@@ -512,8 +513,9 @@ const MOST_DOWN: usize = 256 * 1024;
 const MOST_UP: usize = 4 * 1024 * 1024;
 /// Either of those while all relays together hold too much.
 const CROWDED: usize = 64 * 1024;
-/// More is never put in line: neither side is read then.
-const OUTBOX_LIMIT: usize = 4 * MOST_DOWN;
+/// Bytes that may wait for a client before it is not read either: what it sends would be answered. The outbox itself has no
+/// limit, because neither side is read where too much waits.
+const MOST_ANSWERS: usize = 2 * MOST_DOWN;
 /// The longest message that is kept to be looked at.
 const MOST_KEPT: usize = 8 * 1024 * 1024;
 /// What stands for the code of a close frame that has none.
