@@ -117,5 +117,6 @@ mod tests {
         patience.write_all(&[0; 2]).await.expect("it fits too");
     }
 
-    const SHORT: Duration = Duration::from_millis(100);
+    /// Longer than a busy machine lets a task wait.
+    const SHORT: Duration = Duration::from_secs(1);
 }

@@ -92,16 +92,11 @@ fn tcp(text: &str) -> Option<(Target, bool, &str)> {
     let path = if path.is_empty() { DEFAULT_PATH } else { path };
     let is_path = path.parse::<Uri>().is_ok_and(|uri| uri.query().is_none());
     let authority: Authority = authority.parse().ok().filter(|_| is_path && !authority.contains('@'))?;
-    let port = match authority.port() {
-        Some(port) => port.as_str().parse().ok().filter(|port| *port != 0)?,
-        None if authority.as_str().ends_with(':') => return None,
-        None => {
-            if is_tls {
-                443
-            } else {
-                80
-            }
-        }
+    // What follows the host, because `Authority::port` takes a number that is no port for none.
+    let port = match &authority.as_str()[authority.host().len()..] {
+        "" if is_tls => 443,
+        "" => 80,
+        port => port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)?,
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     (!host.is_empty()).then_some((Target::Tcp { host, port }, is_tls, path))
