@@ -124,7 +124,12 @@ impl FakeUpstream {
     }
 
     async fn open_with(&self, gateway: &Gateway, query: &str) -> (Raw, UpstreamEnd) {
-        let mut client = Raw::connect(gateway.address).await;
+        self.open_at(gateway.address, query).await
+    }
+
+    /// The same through a gateway that is a process of its own.
+    async fn open_at(&self, gateway: SocketAddr, query: &str) -> (Raw, UpstreamEnd) {
+        let mut client = Raw::connect(gateway).await;
         client.write(handshake(&format!("/socket/websocket?{query}")).as_bytes()).await;
         let mut end = self.accept().await;
         end.upgrade().await;

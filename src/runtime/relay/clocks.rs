@@ -137,9 +137,7 @@ impl Clocks {
         if self.upstream_expires(upstream_heard).is_some_and(|expires| now >= expires) {
             return Some(Due::UpstreamSilent);
         }
-        if self.client_expires().is_none() {
-            return None;
-        }
+        self.client_expires()?;
         match self.client.look(now) {
             Silence::Short => None,
             Silence::Long => Some(Due::PingClient),

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use presenced::wire::websocket::{DataKind, Event, Part};
 
+use futures::future::join_all;
+
 use super::{FakeUpstream, Gateway};
+use crate::support::process::Process;
 use crate::support::raw;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +62,41 @@ async fn an_upstream_that_takes_nothing_costs_no_client_its_heartbeats() {
         assert_eq!(client.json().await[1], reference.to_string());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_documents_of_twenty_megabytes_at_once_take_less_than_two_hundred_of_memory() {
+    let upstream = FakeUpstream::listen().await;
+    let flag = format!("ws://{}/socket", upstream.address());
+    let process = Process::start(&["--upstream", &flag]).await;
+    let document = Part::whole(DataKind::Binary, Bytes::from(vec![7; DOCUMENT])).into_frame().websocket();
+    let mut pairs = Vec::new();
+    while pairs.len() < 100 {
+        pairs.push(upstream.open_at(process.address(), "vsn=2.0.0").await);
+    }
+    let read = pairs.into_iter().map(|(mut client, mut end)| {
+        let document = document.clone();
+        tokio::spawn(async move {
+            let writing = tokio::spawn(async move {
+                let written = tokio::io::AsyncWriteExt::write_all(&mut end.stream, &document).await;
+                written.expect("the gateway reads on");
+                end
+            });
+            let mut read = 0;
+            while read < DOCUMENT {
+                read += client.frame().await.expect("the stream goes on").payload.len();
+            }
+            let _open = writing.await.expect("it writes");
+            read
+        })
+    });
+    for read in join_all(read).await {
+        assert_eq!(read.expect("it reads"), DOCUMENT);
+    }
+    let peak = process.peak_memory();
+    assert!(peak < 200_000_000, "{peak} bytes at most");
+}
+
+const DOCUMENT: usize = 20_000_000;
 
 /// So many of a megabyte each.
 const MESSAGES: usize = 200;

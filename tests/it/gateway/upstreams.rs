@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use presenced::server::{GatewayOptions, Options};
+use presenced::wire::websocket::Event;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::{FakeUpstream, Gateway};
 use crate::support::http::{request, send};
-use crate::support::within;
+use crate::support::process::Process;
+use crate::support::{raw, within};
 
 #[tokio::test]
 async fn an_upstream_may_be_a_unix_socket() {
@@ -57,17 +60,7 @@ async fn while_the_upstream_refuses_connections_clients_get_503_at_once_and_read
 #[tokio::test]
 async fn a_tls_upstream_has_to_be_who_it_says_it_is() {
     // The certificate is nobody's whom this machine knows.
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
-        .expect("a key");
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("a configuration");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let (acceptor, _) = tls();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("wss://localhost:{}/socket", listener.local_addr().expect("an address").port());
     let gateway = Gateway::start_with(&address, GatewayOptions::default(), Options::default()).await;
@@ -80,6 +73,50 @@ async fn a_tls_upstream_has_to_be_who_it_says_it_is() {
     let answer = request(gateway.address, "GET", "/socket/longpoll", &[], "").await;
     assert_eq!(answer.status, 502);
     assert_eq!(gateway.metric("presenced_gateway_upstream_available"), 1.0, "TLS is no refusal");
+}
+
+#[tokio::test]
+async fn a_tls_upstream_whose_certificate_the_system_knows_is_relayed() {
+    let upstream = FakeUpstream::listen().await;
+    let plain = upstream.address();
+    let (acceptor, certificate) = tls();
+    let file = std::env::temp_dir().join(format!("presenced-upstream-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate).expect("the folder can be written");
+    let front = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let flag = format!("wss://localhost:{}/socket", front.local_addr().expect("an address").port());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = front.accept().await.expect("a connection");
+            let mut outside = acceptor.accept(stream).await.expect("the gateway believes it");
+            let mut inside = TcpStream::connect(plain).await.expect("the upstream listens");
+            // Whoever ends it, it has ended.
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut outside, &mut inside).await });
+        }
+    });
+    let variables = [("SSL_CERT_FILE", file.to_str().expect("it is text"))];
+    let process = Process::start_with(&["--upstream", &flag], &variables).await;
+    let (mut client, mut end) = upstream.open_at(process.address(), "vsn=2.0.0").await;
+    let large = Bytes::from(vec![7; 1_000_000]);
+    client.write(&raw::binary(&large)).await;
+    assert!(matches!(end.event().await, Some(Event::Binary(data)) if data == large));
+    end.say("[\"1\",\"2\",\"t\",\"down\",{}]").await;
+    assert_eq!(client.json().await[3], "down");
+    std::fs::remove_file(file).expect("it is ours");
+}
+
+/// What accepts TLS as `localhost`, and its certificate as PEM.
+fn tls() -> (tokio_rustls::TlsAcceptor, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+        .expect("a key");
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a configuration");
+    (tokio_rustls::TlsAcceptor::from(Arc::new(config)), made.cert.pem())
 }
 
 #[tokio::test]

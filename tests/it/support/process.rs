@@ -56,6 +56,14 @@ impl Process {
         Process::spawn(command.args(["--port", "0"]).stderr(stderr), 1).await
     }
 
+    /// Starts it on a free port with these flags, where the system lets it have so many files and streams open.
+    pub async fn start_with_descriptors(most: usize, flags: &[&str]) -> Self {
+        let limited = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_presenced")]);
+        Process::spawn(prepare(&mut shell, flags, &[]).args(["--port", "0"]), 1).await
+    }
+
     async fn spawn(command: &mut Command, count: usize) -> Self {
         let mut child = command.spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("stdout was asked to be piped");
@@ -90,6 +98,14 @@ impl Process {
     pub fn open_files(&self) -> usize {
         let id = self.child.id().expect("it has not ended");
         std::fs::read_dir(format!("/proc/{id}/fd")).expect("it is this user's process").count()
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it has not ended");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("Linux tells it in kB") * 1024
     }
 
     /// Its id.
@@ -153,9 +169,13 @@ fn ended(Output { status, stdout, stderr }: Output) -> Ended {
 
 fn command(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
-    command.env_clear().envs(variables.iter().copied()).args(flags);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    prepare(&mut command, flags, variables);
     command
+}
+
+fn prepare<'a>(command: &'a mut Command, flags: &[&str], variables: &[(&str, &str)]) -> &'a mut Command {
+    command.env_clear().envs(variables.iter().copied()).args(flags);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true)
 }
 
 async fn collect(stderr: Option<ChildStderr>) -> String {
