@@ -116,13 +116,11 @@ async fn a_side_that_breaks_the_protocol_is_closed_and_the_other_told() {
     assert_eq!(client.closed().await, 1002);
 }
 
-/// The close that comes next, whatever of messages comes before.
+/// The close that has to come next.
 async fn closing(end: &mut UpstreamEnd) -> Event {
-    loop {
-        match end.event().await {
-            Some(event @ Event::Close(_)) => return event,
-            Some(other) => panic!("{other:?} came before the close"),
-            None => panic!("the stream ended without a close"),
-        }
+    match end.event().await {
+        Some(event @ Event::Close(_)) => event,
+        Some(other) => panic!("{other:?} came before the close"),
+        None => panic!("the stream ended without a close"),
     }
 }

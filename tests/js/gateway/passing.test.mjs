@@ -25,7 +25,9 @@ after(() => Promise.all([stage.stop(), phoenix.stop(), throughToPhoenix.stop()])
 
 for (const client of clients) {
   describe(`${client.name}, with an upstream that is no Lightning`, () => {
-    const enter = (t, id, params) => new Person(t, client, throughToPhoenix, id).enter("room:passing", params);
+    // Of its own, because a long-poll session is there for a while after its client is gone.
+    const room = `room:${randomUUID()}`;
+    const enter = (t, id, params) => new Person(t, client, throughToPhoenix, id).enter(room, params);
 
     it("has the presence of its topics", async (t) => {
       const ada = await enter(t, "ada", { track: { n: 1 } });
@@ -37,7 +39,7 @@ for (const client of clients) {
     });
 
     it("has its pushes answered, whatever they hold and however long they are", async (t) => {
-      const seat = new Person(t, client, throughToPhoenix, "ada").seat("room:passing");
+      const seat = new Person(t, client, throughToPhoenix, "ada").seat(room);
       assert.deepEqual((await seat.join())[0], "ok");
       for (const words of [{ text: "ü🦀\u0000 \\ ", number: 1e21, list: [[], {}] }, { text: "x".repeat(300_000) }]) {
         assert.deepEqual(await seat.ask("echo", words), ["ok", words]);
@@ -47,7 +49,7 @@ for (const client of clients) {
 
     it("has a join refused, and one of a topic that nobody serves", async (t) => {
       const person = new Person(t, client, throughToPhoenix, "ada");
-      assert.deepEqual(await person.seat("room:passing", { error: "no" }).join(), ["error", { reason: "no" }]);
+      assert.deepEqual(await person.seat(room, { error: "no" }).join(), ["error", { reason: "no" }]);
       assert.deepEqual(await person.seat("nobody:x").join(), ["error", { reason: "unmatched topic" }]);
     });
   });
