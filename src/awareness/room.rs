@@ -114,6 +114,11 @@ impl Room {
         self.timers.insert((now + self.timing.claim_wait, Timer::Hears(id)));
     }
 
+    /// Since when somebody is owed an update; `None` while nobody is.
+    pub fn owes_since(&self) -> Option<Instant> {
+        self.owes_since
+    }
+
     /// The participant has sent its sync step 1: what comes behind it is its own.
     pub fn sync_step1(&mut self, id: ParticipantId) {
         if let Some(participant) = self.participants.get_mut(&id) {

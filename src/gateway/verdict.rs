@@ -111,6 +111,16 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// The participant that has ended with this.
+    pub fn ends(&self) -> Option<Key> {
+        match self {
+            Notice::Left { key } | Notice::ChannelClosed { key } | Notice::ChannelError { key } => Some(*key),
+            _ => None,
+        }
+    }
+}
+
 impl DropReason {
     /// Every reason.
     pub const ALL: [DropReason; 5] = [

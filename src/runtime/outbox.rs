@@ -190,12 +190,18 @@ impl Outbox {
 
     /// Puts something of ours in line, before what is passed on. The bytes of both lines count together.
     pub(crate) fn send_ahead(&self, frame: Frame) {
-        self.put_in(frame, false, |queue| &mut queue.ahead);
+        self.put_in(frame, false, Queue::push_ahead);
     }
 
     /// As [`send_ahead`](Self::send_ahead); whether the caller now owes a [`flush`](Self::flush).
     pub(crate) fn hold_ahead(&self, frame: Frame) -> bool {
-        self.put_in(frame, true, |queue| &mut queue.ahead)
+        self.put_in(frame, true, Queue::push_ahead)
+    }
+
+    /// Whether something waits that was put ahead, or may wait in the socket.
+    pub(crate) fn has_ahead(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.blocked || !queue.ahead.is_empty()
     }
 
     /// Whether an update may be put in line that a later one would make worthless. Not now, while an earlier one waits
@@ -222,15 +228,10 @@ impl Outbox {
 
     /// Puts a frame in line; whether the caller now owes a [`flush`](Self::flush).
     fn put(&self, frame: Frame, flushes: bool) -> bool {
-        self.put_in(frame, flushes, |queue| &mut queue.frames)
+        self.put_in(frame, flushes, |queue, frame| queue.frames.push_back(frame))
     }
 
-    fn put_in(
-        &self,
-        frame: Frame,
-        flushes: bool,
-        line: impl FnOnce(&mut Queue) -> &mut VecDeque<Frame>,
-    ) -> bool {
+    fn put_in(&self, frame: Frame, flushes: bool, push: impl FnOnce(&mut Queue, Frame)) -> bool {
         let mut queue = self.queue.lock();
         let weight = frame_weight(&frame);
         let mut task = None;
@@ -238,7 +239,7 @@ impl Outbox {
         if !queue.admits(weight, self.limit) {
             task = queue.asleep.take();
         } else {
-            line(&mut queue).push_back(frame);
+            push(&mut queue, frame);
             if flushes && queue.has_socket {
                 owes = !queue.claimed && !queue.blocked && queue.can_write();
                 queue.claimed |= owes;
@@ -314,9 +315,24 @@ impl Queue {
         }
     }
 
-    /// The next frame to be written: what is said here goes first, but never into the middle of a message.
+    /// Puts a frame ahead of those that are passed on. Control frames come before all others: they may go into the middle
+    /// of a message (RFC 6455, 5.4), and do not wait for its end.
+    fn push_ahead(&mut self, frame: Frame) {
+        let at = match frame.ends_message() {
+            None => self.ahead.iter().take_while(|earlier| earlier.ends_message().is_none()).count(),
+            Some(_) => self.ahead.len(),
+        };
+        self.ahead.insert(at, frame);
+    }
+
+    /// Whether the first frame that was put ahead may be written now.
+    fn ahead_may_go(&self) -> bool {
+        self.ahead.front().is_some_and(|first| !self.is_amid || first.ends_message().is_none())
+    }
+
+    /// The next frame to be written: what is said here goes first, but no message into the middle of another.
     fn pop(&mut self) -> Option<Frame> {
-        let ahead = if self.is_amid { None } else { self.ahead.pop_front() };
+        let ahead = if self.ahead_may_go() { self.ahead.pop_front() } else { None };
         let frame = ahead.or_else(|| self.frames.pop_front())?;
         if let Some(ends) = frame.ends_message() {
             self.is_amid = !ends;
@@ -327,7 +343,7 @@ impl Queue {
 
     /// Whether there is something that may be written now.
     fn can_write(&self) -> bool {
-        !self.frames.is_empty() || !self.is_amid && !self.ahead.is_empty()
+        !self.frames.is_empty() || self.ahead_may_go()
     }
 
     /// Whether the task is to write. So much that the line might overflow does not wait for whoever has claimed it.

@@ -292,13 +292,14 @@ impl Relay {
     }
 
     fn whole_from_client(&mut self, kind: DataKind, data: Bytes) {
+        self.tell_pending();
         self.gateway.counters.received(data.len());
         let mut notices = Vec::new();
         let verdict = match kind {
             DataKind::Text => self.watch.from_client_text(&data, &mut notices),
             DataKind::Binary => self.watch.from_client_binary(&data, &mut notices),
         };
-        notices.into_iter().for_each(|notice| self.notice(notice));
+        notices.into_iter().for_each(|notice| self.notice_in_turn(notice));
         match verdict {
             Verdict::Pass => self.pass_up(Part::whole(kind, data)),
             Verdict::Answer(frame) => self.outbox.send_ahead(frame),
@@ -309,12 +310,13 @@ impl Relay {
 
     fn part_from_client(&mut self, part: Part) {
         if let Some(kind) = part.begins {
+            self.tell_pending();
             let mut notices = Vec::new();
             let verdict = match kind {
                 DataKind::Text => self.watch.from_client_text_head(&part.data, &mut notices),
                 DataKind::Binary => self.watch.from_client_binary_head(&part.data, &mut notices),
             };
-            notices.into_iter().for_each(|notice| self.notice(notice));
+            notices.into_iter().for_each(|notice| self.notice_in_turn(notice));
             self.up = match verdict {
                 HeadVerdict::Pass | HeadVerdict::Keep => Passing::Parts,
                 HeadVerdict::Drop(reason) => {
@@ -394,7 +396,7 @@ impl Relay {
                 DataKind::Text => self.watch.from_upstream_text_head(&part.data, &mut notices),
                 DataKind::Binary => self.watch.from_upstream_binary_head(&part.data),
             };
-            notices.into_iter().for_each(|notice| self.notice(notice));
+            notices.into_iter().for_each(|notice| self.notice_in_turn(notice));
             self.down = match verdict {
                 HeadVerdict::Pass => Passing::Parts,
                 HeadVerdict::Keep => Passing::Kept(BytesMut::new()),
@@ -432,6 +434,16 @@ impl Relay {
     fn notice_later(&mut self, notices: Vec<Notice>) {
         let at = self.passed_down;
         self.pending.extend(notices.into_iter().map(|notice| (at, notice)));
+    }
+
+    /// Takes a notice as it comes, but no end before the beginning that is still in line.
+    fn notice_in_turn(&mut self, notice: Notice) {
+        let ends = notice.ends();
+        let begins = |(_, earlier): &(u64, Notice)| matches!(earlier, Notice::Joined { key, .. } if ends == Some(*key));
+        match self.pending.back() {
+            Some(&(last, _)) if self.pending.iter().any(begins) => self.pending.push_back((last, notice)),
+            _ => self.notice(notice),
+        }
     }
 
     fn tell_pending(&mut self) {

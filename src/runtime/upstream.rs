@@ -8,7 +8,7 @@ mod remote;
 mod tls;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ pub(crate) struct Upstream {
     tls: Option<Arc<ClientConfig>>,
     /// Since when it has been unavailable.
     unavailable: Mutex<Option<Instant>>,
+    is_probed: AtomicBool,
     /// Told when that changes.
     observer: Box<dyn Fn(Availability) + Send + Sync>,
     connects: AtomicU64,
@@ -74,6 +75,7 @@ impl Upstream {
             address,
             tls,
             unavailable: Mutex::default(),
+            is_probed: AtomicBool::new(false),
             observer: Box::new(observer),
             connects: AtomicU64::new(0),
             connect_micros: AtomicU64::new(0),
@@ -123,9 +125,14 @@ impl Upstream {
         connected
     }
 
-    /// Finds out whether the upstream still takes connections, where one of them has just been lost.
+    /// Finds out whether the upstream still takes connections, where some have just been lost: once for all of them.
     pub(crate) async fn probe(self: &Arc<Self>) {
-        if self.is_available() && matches!(self.try_connect().await, Err(ConnectError::Unavailable)) {
+        if !self.is_available() || self.is_probed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let tried = self.try_connect().await;
+        self.is_probed.store(false, Ordering::Release);
+        if matches!(tried, Err(ConnectError::Unavailable)) {
             self.found_unavailable();
         }
     }

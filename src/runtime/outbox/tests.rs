@@ -258,3 +258,18 @@ fn an_update_is_not_taken_while_an_earlier_one_waits() {
     outbox.close(CloseReason::Shutdown);
     assert!(!outbox.takes_updates());
 }
+
+#[test]
+fn a_control_frame_that_is_put_ahead_waits_for_no_message() {
+    let outbox = outbox();
+    outbox.send(part(true, false));
+    assert_eq!(next_bodies(&outbox), [b"part"]);
+    outbox.send_ahead(Frame::text(b"ours"));
+    outbox.send_ahead(websocket::ping(b"p"));
+    assert!(outbox.has_ahead());
+    assert!(is_needed(&outbox), "a ping may be written into the middle of a message");
+    assert_eq!(next_bodies(&outbox), [b"p"]);
+    outbox.send(part(false, true));
+    assert_eq!(next_bodies(&outbox), [b"part", b"ours"]);
+    assert!(!outbox.has_ahead());
+}

@@ -46,6 +46,10 @@ impl Line for RelayLine {
         takes
     }
 
+    fn is_behind(&self) -> bool {
+        self.outbox.has_ahead()
+    }
+
     fn reads_since(&self) -> Option<Instant> {
         *self.reads_since.lock()
     }

@@ -33,10 +33,16 @@ pub(crate) struct Rooms {
 pub(crate) struct Participant {
     id: ParticipantId,
     task: mpsc::UnboundedSender<Op>,
-    /// How many bytes of its messages wait for the task.
+    /// How much of what its client causes waits for the task.
     waiting: Arc<AtomicUsize>,
     counters: Arc<RoomCounters>,
     has_ended: bool,
+}
+
+/// Something that a client causes and that waits for the task; no longer once this is dropped.
+pub(crate) struct Waiting {
+    all: Arc<AtomicUsize>,
+    weight: usize,
 }
 
 impl Rooms {
@@ -95,26 +101,23 @@ impl Rooms {
 }
 
 impl Participant {
-    /// It sent its sync step 1.
+    /// It sent its sync step 1. Dropped, as all that a client can repeat, where the task does not keep up with it.
     pub(crate) fn sync_step1(&self) {
-        self.tell(Said::SyncStep1);
+        self.tell_in_bounds(Said::SyncStep1, 0);
     }
 
-    /// It sent an awareness message with this body. Dropped where the task does not keep up with it.
+    /// It sent an awareness message with this body.
     pub(crate) fn awareness(&self, body: Bytes) {
         self.counters.received();
-        let waits = self.waiting.fetch_add(body.len(), Ordering::Relaxed);
-        if waits > MOST_WAITING {
-            self.waiting.fetch_sub(body.len(), Ordering::Relaxed);
+        let bytes = body.len();
+        if !self.tell_in_bounds(Said::Awareness(body), bytes) {
             self.counters.drop_some(Dropped::Busy, 1);
-            return;
         }
-        self.tell(Said::Awareness { body, waiting: self.waiting.clone() });
     }
 
     /// It asks for everybody's state.
     pub(crate) fn query(&self) {
-        self.tell(Said::Query);
+        self.tell_in_bounds(Said::Query, 0);
     }
 
     /// Who it is became known; `None` if it is nobody, or nobody can say.
@@ -124,7 +127,7 @@ impl Participant {
 
     /// Its connection answered a ping.
     pub(crate) fn pong(&self, nonce: [u8; 8]) {
-        self.tell(Said::Pong(nonce));
+        self.tell_in_bounds(Said::Pong(nonce), 0);
     }
 
     /// It left.
@@ -145,7 +148,35 @@ impl Participant {
 
     fn tell(&self, said: Said) {
         // A task ends only with the process.
-        let _ = self.task.send(Op::Participant { id: self.id, said });
+        let _ = self.task.send(Op::Participant { id: self.id, said, _waits: None });
+    }
+
+    /// Tells what the client may say as often as it likes, unless too much of it waits. Whether it was told.
+    fn tell_in_bounds(&self, said: Said, bytes: usize) -> bool {
+        let waits = Waiting::new(&self.waiting, bytes + size_of::<Op>());
+        let is_told = waits.is_some();
+        if is_told {
+            // A task ends only with the process.
+            let _ = self.task.send(Op::Participant { id: self.id, said, _waits: waits });
+        }
+        is_told
+    }
+}
+
+impl Waiting {
+    /// `None` where too much waits already. What comes may be as large as it likes.
+    fn new(all: &Arc<AtomicUsize>, weight: usize) -> Option<Self> {
+        if all.fetch_add(weight, Ordering::Relaxed) > MOST_WAITING {
+            all.fetch_sub(weight, Ordering::Relaxed);
+            return None;
+        }
+        Some(Waiting { all: all.clone(), weight })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.weight, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) trait Line: Peer {
     fn hold_update(&self, frame: Frame) -> bool;
     /// Sends a WebSocket ping with this content. `false` if the socket takes nothing: then nobody can be judged by it.
     fn ping(&self, nonce: [u8; 8]) -> bool;
+    /// Whether a ping that was sent may still wait here.
+    fn is_behind(&self) -> bool;
     /// Since when the connection is read from; `None` while reading is paused.
     fn reads_since(&self) -> Option<Instant>;
     /// Closes the connection, because a ping was not answered.

@@ -2,7 +2,7 @@
 //!
 //! Owns who was asked what, and until when. What was read from a connection before it was asked proves nothing, so each
 //! ping has a nonce of its own. Not here: why somebody is asked (`table`), the pings that every quiet connection is sent.
-//! A connection is not judged while its reading is paused, and nobody is after a pause of the whole process: then its
+//! A connection is not judged while its reading is paused or its line is full, and nobody is after a pause of the whole process: then its
 //! time begins anew.
 
 use std::collections::BTreeSet;
@@ -84,6 +84,8 @@ impl Pings {
                     ping.is_sent = line.ping(ping.nonce);
                     Some(now + ping.limit)
                 }
+                // It may not have been handed to the kernel yet.
+                _ if line.is_behind() => Some(now + ping.limit),
                 None => Some(now + ping.limit),
                 Some(since) if since + ping.limit > now => Some(since + ping.limit),
                 Some(_) => (now > due + PAUSE).then_some(now + ping.limit),

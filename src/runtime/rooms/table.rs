@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use foldhash::{HashMap, HashMapExt};
 use smol_str::SmolStr;
 
 use super::counters::{Dropped, RoomCounters};
+use super::handle::Waiting;
 use super::member::{Member, Newcomer};
 use super::pings::Pings;
 use crate::awareness::{self, Own, ParticipantId, Room, Timing};
@@ -37,11 +37,11 @@ pub(crate) enum Op {
     Participant {
         id: ParticipantId,
         said: Said,
+        /// What waits of what the client causes.
+        _waits: Option<Waiting>,
     },
     /// The upstream cannot be reached, or can be again.
-    Upstream {
-        is_away: bool,
-    },
+    Upstream { is_away: bool },
 }
 
 /// What one participant, or its connection, said.
@@ -51,11 +51,8 @@ pub(crate) enum Said {
         replaces: Option<ParticipantId>,
     },
     SyncStep1,
-    Awareness {
-        body: Bytes,
-        /// How many bytes of it wait, these included.
-        waiting: Arc<AtomicUsize>,
-    },
+    /// The body of a message.
+    Awareness(Bytes),
     Query,
     User(Option<User>),
     Pong([u8; 8]),
@@ -132,7 +129,7 @@ impl Table {
     /// Takes in what was said. Nobody is told before [`settle`](Self::settle).
     pub(super) fn apply(&mut self, op: Op, now: Instant) {
         match op {
-            Op::Participant { id, said } => self.hear(id, said, now),
+            Op::Participant { id, said, .. } => self.hear(id, said, now),
             Op::Upstream { is_away } => self.upstream_is(is_away, now),
         }
     }
@@ -152,7 +149,10 @@ impl Table {
             }
             self.touch(key);
         }
-        for key in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        // Who has waited longest comes first, because a connection takes one update at a time, of whichever room.
+        touched.sort_by_key(|key| self.rooms.get(key).and_then(|place| place.room.owes_since()));
+        for key in touched {
             self.settle_room(key, now, unix_us);
         }
         let members = &self.members;
@@ -180,10 +180,7 @@ impl Table {
         match said {
             Said::Joined { newcomer, replaces } => self.join(id, *newcomer, replaces, now),
             Said::SyncStep1 => self.in_room(id, |room| room.sync_step1(id)),
-            Said::Awareness { body, waiting } => {
-                waiting.fetch_sub(body.len(), Ordering::Relaxed);
-                self.receive(id, &body, now);
-            }
+            Said::Awareness(body) => self.receive(id, &body, now),
             Said::Query => self.in_room(id, |room| room.query(id, now)),
             Said::User(user) => self.user(id, user, now),
             Said::Pong(nonce) => {

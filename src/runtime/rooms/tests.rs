@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -64,6 +63,10 @@ impl Line for FakeLine {
         !noted.is_full
     }
 
+    fn is_behind(&self) -> bool {
+        self.0.lock().is_full
+    }
+
     fn reads_since(&self) -> Option<Instant> {
         self.0.lock().reads_since
     }
@@ -96,7 +99,7 @@ impl World {
     }
 
     fn says(&mut self, id: u64, said: Said) {
-        self.table.apply(Op::Participant { id: ParticipantId(id), said }, self.now);
+        self.table.apply(Op::Participant { id: ParticipantId(id), said, _waits: None }, self.now);
         self.settle();
     }
 
@@ -136,8 +139,7 @@ impl World {
     }
 
     fn sends(&mut self, id: u64, body: &[u8]) {
-        let waiting = Arc::new(AtomicUsize::new(body.len()));
-        self.says(id, Said::Awareness { body: Bytes::copy_from_slice(body), waiting });
+        self.says(id, Said::Awareness(Bytes::copy_from_slice(body)));
     }
 
     fn settle(&mut self) {

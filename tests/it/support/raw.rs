@@ -95,9 +95,20 @@ impl Raw {
     /// Says these bytes while the caller reads; nothing can be said behind them. The direction stays open for as long
     /// as what the task returns is held.
     pub fn write_meanwhile(&mut self, bytes: Vec<u8>) -> JoinHandle<OwnedWriteHalf> {
+        self.write_all_meanwhile([bytes])
+    }
+
+    /// The same of bytes that are made as they are needed.
+    pub fn write_all_meanwhile<All>(&mut self, all: All) -> JoinHandle<OwnedWriteHalf>
+    where
+        All: IntoIterator<Item = Vec<u8>, IntoIter: Send + 'static>,
+    {
         let mut writer = self.writer.take().expect("nobody else writes");
+        let all = all.into_iter();
         tokio::spawn(async move {
-            writer.write_all(&bytes).await.expect("the server reads");
+            for bytes in all {
+                writer.write_all(&bytes).await.expect("the server reads");
+            }
             writer
         })
     }
@@ -137,6 +148,19 @@ impl Raw {
             }
             if !self.fill().await {
                 return None;
+            }
+        }
+    }
+
+    /// The next message, of as many frames as it comes in, none of them a control frame; `None` where the stream ended.
+    pub async fn message(&mut self) -> Option<Bytes> {
+        let mut whole = BytesMut::new();
+        loop {
+            let frame = self.frame().await?;
+            assert!(frame.first & CONTROL == 0, "{frame:?}");
+            whole.extend_from_slice(&frame.payload);
+            if frame.first & FIN != 0 {
+                return Some(whole.freeze());
             }
         }
     }
@@ -243,4 +267,7 @@ pub const END: u8 = 0x80;
 /// A server that has taken nothing for this long takes nothing until something changes.
 const STUCK: Duration = Duration::from_millis(500);
 const MASKED: u8 = 0x80;
+/// Of a first byte: the message ends with this frame; it is a control frame.
+const FIN: u8 = 0x80;
+const CONTROL: u8 = 0x08;
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];

@@ -69,15 +69,18 @@ it("a first claim of a client that another holds is refused, and another may fol
   const id = workflow();
   const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], id);
   await allSeeAll([ada, ben]);
-  const mona = new Canvas(t, stage.gateway, "mona", id, { isPresent: false });
-  await mona.settled();
-  const own = mona.clientID;
-  mona.doc.clientID = mona.awareness.clientID = ben.clientID;
-  mona.claim([ben.clientID, Date.now() * 2, { user: ben.user, cursor: { x: 666, y: 0 } }]);
+  const mona = await Canvas.open(t, stage.gateway, "mona", id, { clientID: ben.clientID });
+  const state = { ...mona.awareness.getLocalState(), cursor: { x: 666, y: 0 } };
+  mona.claim([ben.clientID, Date.now() * 2, state]);
+  // What is said behind it is seen.
+  await mona.ask("request_credentials", {});
   ben.move(1, 1);
   await until("ben's move is seen", () => ada.cursorOf(ben)?.x === 1);
   assert.deepEqual(ada.sees, ["Ben Tester"]);
-  mona.doc.clientID = mona.awareness.clientID = own;
+  mona.claim([77_002, 1, { ...state, cursor: { x: 5, y: 5 } }]);
+  await until("mona is seen under another", () => ada.awareness.getStates().get(77_002)?.cursor?.x === 5);
+  assert.deepEqual(ada.sees, ["Ben Tester", "Mona Tester"]);
+  assert.deepEqual(ada.gone, []);
 });
 
 it("nulls for others remove nobody", async (t) => {

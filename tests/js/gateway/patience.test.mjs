@@ -87,20 +87,54 @@ describe("for a while", { concurrency: true }, () => {
     assert.ok(after >= PING_MS + ANSWER_MS - 3_000, `gone after ${Math.round(after)} ms`);
   });
 
-  it("nobody is lost while the upstream is away for longer than the grace", async (t) => {
+  it("nobody is lost while the upstream is away for longer than the grace, not even who comes back later", async (t) => {
     const stage = await Stage.for(t);
-    const canvases = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
-    await allSeeAll(canvases);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const ben = await Canvas.open(t, proxy, "ben", id);
+    await allSeeAll([ada, ben]);
     await stage.upstream.stop();
+    await until("ben is away", () => ben.closes.length > 0);
+    proxy.fail();
     await sleep(GRACE_MS + 2_000);
     await stage.restartUpstream();
-    await Promise.all(canvases.map((canvas) => canvas.joined(2)));
+    await ada.joined(2);
+    await ada.seesOnly([ben], TWIN_MS);
+    assert.equal(ben.joins.length, 1);
+    proxy.mend();
+    await ben.joined(2);
+    await allSeeAll([ada, ben]);
+    for (const { gone } of [ada, ben]) assert.deepEqual(gone.filter(({ isConnected }) => isConnected), []);
+  });
+
+  it("two tabs of a person are both seen, for as long as both answer", async (t) => {
+    const stage = await Stage.for(t);
+    const id = workflow();
+    const canvases = await openAll(t, stage.gateway, ["ada", "ben", "ben"], id, { session: "one login" });
     await allSeeAll(canvases);
-    for (const { gone } of canvases) assert.deepEqual(gone.filter(({ isConnected }) => isConnected), []);
+    await sleep(3 * TWIN_MS);
+    assert.deepEqual(canvases.flatMap(({ closes, gone }) => [...closes, ...gone]), []);
+    await allSeeAll(canvases);
+  });
+
+  it("a tab whose connection says nothing more is gone soon after its person is there in another", async (t) => {
+    const stage = await Stage.for(t);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const before = await Canvas.open(t, proxy, "ben", id, { session: "one login" });
+    await allSeeAll([ada, before]);
+    proxy.swallow();
+    const anew = await Canvas.open(t, stage.gateway, "ben", id, { session: "one login" });
+    await ada.seesOnly([anew], PING_MS);
+    assert.equal(ada.gone.at(-1).clientID, before.clientID);
   });
 });
 
 const GRACE_MS = 5_000;
+/** How long the connection of a person's other tab has to answer. */
+const TWIN_MS = 2_000;
 const SILENCE_MS = 90_000;
 const IDLE_MS = 70_000;
 const STALL_MS = 75_000;

@@ -8,6 +8,7 @@ import { until } from "../support/news.mjs";
 import { clients } from "../support/phoenix.mjs";
 import { Proxy } from "../support/proxy.mjs";
 import { Stage, workflow } from "../support/stage.mjs";
+import { awarenessOf } from "../support/yjs.mjs";
 
 const PHOENIX = clients.filter(({ longPoll }) => !longPoll);
 /** A `request_id` is what makes a page one that the gateway knows again. */
@@ -29,7 +30,7 @@ describe("who loses the connection", () => {
         ben.move(turn, 0);
         delays.push(await delayOfReturn(joined, ben, [ada, cyd], turn));
       }
-      assert.ok(Math.min(...delays) <= TENTH, `${delays.map(Math.round)} ms`);
+      assertQuick(delays);
       assert.deepEqual(ofThis(ben, [ada, cyd]), []);
     });
   }
@@ -45,7 +46,7 @@ describe("who loses the connection", () => {
       await until("ben has the context", () => ben.contexts.length > turn);
       delays.push(await delayOfReturn(ben.contexts[turn].at, ben, [ada], turn));
     }
-    assert.ok(Math.min(...delays) <= TENTH, `${delays.map(Math.round)} ms`);
+    assertQuick(delays);
     assert.deepEqual(ofThis(ben, [ada]), []);
   });
 
@@ -95,8 +96,11 @@ describe("who loses the connection", () => {
     // A push while the socket is away waits in the client, and is sent ahead of what the join's reply causes.
     ben.drop();
     await until("ben is away", () => !ben.socket.isConnected());
-    ben.claim([77_001, 1, { user: { ...ben.user, id: "of a sibling tab" } }]);
+    const said = ben.up.length;
+    ben.sendRaw(awarenessOf([[77_001, 1, { user: { ...ben.user, id: "of a sibling tab" } }]]), "yjs", LONG_MS);
     await ben.joined(2);
+    const kinds = ben.up.slice(said).map(({ kind }) => kind);
+    assert.ok(kinds.includes("awareness") && kinds.indexOf("awareness") < kinds.indexOf("step1"), `${kinds}`);
     await allSeeAll([ada, ben], ONE_SECOND);
     ben.move(5, 5);
     await until("ada sees the move", () => ada.cursorOf(ben)?.x === 5);
@@ -172,6 +176,11 @@ async function delayOfReturn(since, who, others, x) {
   return performance.now() - since;
 }
 
+/** The quickest is as the contract has it, and none waited for what comes after seconds: a ping, a renewal, a retry. */
+function assertQuick(delays) {
+  assert.ok(Math.min(...delays) <= TENTH && Math.max(...delays) <= BUSY_MACHINE, `${delays.map(Math.round)} ms`);
+}
+
 /** What connected pages saw go of these. */
 function ofThis(who, observers) {
   return observers.flatMap(({ gone }) => gone.filter(({ clientID, isConnected }) => isConnected && clientID === who.clientID));
@@ -179,8 +188,11 @@ function ofThis(who, observers) {
 
 /** What the contract gives. The quickest of several turns counts: a machine with others to serve is late now and then. */
 const TENTH = 100;
+const BUSY_MACHINE = 5_000;
 const ONE_SECOND = 1_000;
 /** Several processes start at once on few cores. */
 const BUSY = 5;
 const AT_ONCE = 1_500;
+/** Longer than a page takes to come back. */
+const LONG_MS = 20_000;
 const TURNS = 5;

@@ -43,6 +43,8 @@ it("nothing of awareness reaches the upstream, nor does anything of it come from
   for (let x = 1; x <= 10; x += 1) canvases[0].say("cursor", { x, y: 0 });
   await until("the last move is seen", () => canvases.slice(1).every((one) => one.cursorOf(canvases[0])?.x === 10));
   canvases[1].sendRaw(QUERY);
+  // Answered by the upstream, and behind the query.
+  await canvases[1].ask("request_credentials", {});
   const counts = await stage.upstream.counts();
   assert.deepEqual([counts.awareness, counts.queries], [before.awareness, before.queries]);
   assert.equal(counts.awareness ?? 0, 0);

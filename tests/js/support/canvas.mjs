@@ -18,7 +18,8 @@ export class Canvas {
   /**
    * Opens the canvas of `workflow` for the person `name` and resolves when the page would show it, with the person in
    * its awareness. `options`: `session` sets apart the logins of a person, `requestId` the loads of a page (`null`:
-   * none), `suffix` names a version of the workflow, `phoenix` another client, `disableBc: false` joins the other tabs.
+   * none), `suffix` names a version of the workflow, `phoenix` another client, `disableBc: false` joins the other tabs,
+   * `clientID` is what Yjs would have made up.
    */
   static async open(t, where, name, workflow, options) {
     const canvas = new Canvas(t, where, name, workflow, options);
@@ -56,6 +57,7 @@ export class Canvas {
     this.#listen();
     this.socket.connect();
     this.doc = new Y.Doc();
+    if (options.clientID) this.doc.clientID = options.clientID;
     this.provider = new PhoenixChannelProvider(this.socket, this.topic, this.doc, {
       params: { project_id: "4b0ea0ee-7c4f-4b63-9a4c-2f1d8b0c7a11", action: options.action ?? "edit" },
       disableBc: options.disableBc ?? true,
@@ -149,8 +151,8 @@ export class Canvas {
   }
 
   /** Sends bytes as a message of `yjs`, as a program would that is no page. */
-  sendRaw(bytes, event = "yjs") {
-    this.provider.channel.push(event, new Uint8Array(bytes).buffer, NO_ANSWER_MS);
+  sendRaw(bytes, event = "yjs", timeout = NO_ANSWER_MS) {
+    this.provider.channel.push(event, new Uint8Array(bytes).buffer, timeout);
   }
 
   /** Sends awareness entries `[clientID, clock, state]`, whoever's they are. */
