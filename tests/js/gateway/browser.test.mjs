@@ -8,7 +8,7 @@ import { launch } from "../support/browser.mjs";
 import { Site } from "../support/site.mjs";
 import { Stage, workflow } from "../support/stage.mjs";
 
-describe("a page in a browser", { concurrency: true }, () => {
+describe("a page in a browser", { concurrency: 2 }, () => {
   let stage, site, browser;
   before(async () => ([stage, site, browser] = await Promise.all([Stage.start(), Site.start(), launch()])));
   after(() => Promise.all([browser?.close(), site?.close(), stage?.stop()]));
@@ -114,7 +114,7 @@ describe("a page in a browser", { concurrency: true }, () => {
   }
 });
 
-/** Longer than a browser with ten pages takes on a busy machine. */
+/** Longer than a browser with four pages takes on a busy machine. */
 const PATIENCE_MS = 90_000;
 const GRACE_MS = 5_000;
 /** Well under the grace; a machine may be busy. */
