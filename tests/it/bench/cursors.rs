@@ -142,7 +142,7 @@ async fn an_earlier_move_behind_a_later_one_fails_the_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_canvases_is_told_with_its_reason() {
     let server = Process::start(&[]).await;
-    let flags = ["--members", "2", "--topic", "nowhere:{g}", "--timeout", "1", "--duration", "0.1"];
+    let flags = ["--members", "2", "--topic", "nowhere:{g}", "--timeout", "10", "--duration", "0.1"];
     let (json, _) = bench("cursors", server.address(), &flags).await.failed();
     assert_eq!(troubles(&json), [(r#"join refused: {"reason":"unmatched topic"}"#, 2)]);
     assert_eq!(json["latency_us"], json!(null));

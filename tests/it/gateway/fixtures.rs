@@ -21,5 +21,6 @@ async fn every_recorded_conversation_passes_through_the_gateway() {
     assert!(failures.is_empty(), "{} fixtures fail:\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
-/// Fixtures played at the same time, each against servers of its own.
-const AT_ONCE: usize = 8;
+/// Fixtures played at the same time, each against servers of its own. A session of long poll lives for two seconds without a
+/// poll, so the machine must keep up with them.
+const AT_ONCE: usize = 4;

@@ -1,7 +1,7 @@
 //! A side that takes nothing: the other is not read, memory stays bounded, and nothing is lost or reordered.
 
 use bytes::Bytes;
-use presenced::wire::websocket::{DataKind, Event, Part};
+use presenced::wire::websocket::{self, DataKind, Event, Part};
 
 use futures::future::join_all;
 
@@ -48,6 +48,8 @@ async fn two_hundred_megabytes_wait_outside_for_an_upstream_that_does_not_read()
     let waiting = gateway.metric("presenced_gateway_waiting_bytes");
     assert!(waiting <= 4.5 * 1024.0 * 1024.0, "{waiting} bytes wait");
     for number in 0..MESSAGES {
+        // Whoever says nothing for long is taken for gone.
+        end.write(&websocket::pong(b"").websocket()).await;
         let event = end.event().await;
         assert!(matches!(&event, Some(Event::Binary(data)) if *data == message(number)), "message {number}");
     }
@@ -89,7 +91,7 @@ async fn a_hundred_documents_of_twenty_megabytes_at_once_take_less_than_two_hund
             });
             let mut read = 0;
             while read < DOCUMENT {
-                read += client.frame().await.expect("the stream goes on").payload.len();
+                read += client.frame_but_pings().await.expect("the stream goes on").payload.len();
             }
             let _open = writing.await.expect("it writes");
             read

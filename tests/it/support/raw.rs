@@ -152,6 +152,17 @@ impl Raw {
         }
     }
 
+    /// The next frame that is no ping. Pings are answered, as by whoever reads.
+    pub async fn frame_but_pings(&mut self) -> Option<Frame> {
+        loop {
+            let next = self.frame().await?;
+            if next.first != PING {
+                return Some(next);
+            }
+            self.write(&frame(PONG, &next.payload)).await;
+        }
+    }
+
     /// The next message, of as many frames as it comes in, none of them a control frame; `None` where the stream ended.
     pub async fn message(&mut self) -> Option<Bytes> {
         let mut whole = BytesMut::new();
