@@ -19,7 +19,8 @@ async fn help_names_every_flag_with_its_variable() {
     let Ended { code, stdout, stderr } = run(&["--help"], &[]).await;
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for (flag, variable) in KNOBS {
-        let named = stdout.lines().any(|line| line.contains(&format!("{flag} <")));
+        let forms = [format!("{flag} <"), format!("{flag}[=<")];
+        let named = stdout.lines().any(|line| forms.iter().any(|form| line.contains(form)));
         assert!(named, "{flag} is missing from {stdout}");
         assert!(stdout.contains(&format!("[env: {variable}=]")), "{variable} is missing from {stdout}");
     }
@@ -251,7 +252,7 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 22] = [
+const KNOBS: [(&str, &str); 27] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
@@ -274,6 +275,11 @@ const KNOBS: [(&str, &str); 22] = [
     ("--shutdown-timeout", "SHUTDOWN_TIMEOUT"),
     ("--log", "LOG"),
     ("--log-format", "LOG_FORMAT"),
+    ("--upstream", "UPSTREAM"),
+    ("--grace", "GRACE"),
+    ("--awareness-interval", "AWARENESS_INTERVAL"),
+    ("--trust-awareness-identity", "TRUST_AWARENESS_IDENTITY"),
+    ("--gateway-bytes", "GATEWAY_BYTES"),
 ];
 
 const SECRET: &str = "s3cr3t-m4rk3r";
