@@ -43,6 +43,8 @@ struct Queue {
     frames: VecDeque<Frame>,
     /// What goes before those, once no message is under way.
     ahead: VecDeque<Frame>,
+    /// How many of them are control frames; they come first.
+    ahead_controls: usize,
     /// The last frame that was handed to the writer has not ended its message.
     is_amid: bool,
     mail: VecDeque<Addressed>,
@@ -285,7 +287,7 @@ impl Queue {
             self.close = Some(CloseReason::Overflow);
             // They would only hold memory for a client that does not read them.
             self.frames = VecDeque::new();
-            self.ahead = VecDeque::new();
+            (self.ahead, self.ahead_controls) = (VecDeque::new(), 0);
             self.mail = VecDeque::new();
             return false;
         }
@@ -318,24 +320,27 @@ impl Queue {
     /// Puts a frame ahead of those that are passed on. Control frames come before all others: they may go into the middle
     /// of a message (RFC 6455, 5.4), and do not wait for its end.
     fn push_ahead(&mut self, frame: Frame) {
-        let at = match frame.ends_message() {
-            None => self.ahead.iter().take_while(|earlier| earlier.ends_message().is_none()).count(),
-            Some(_) => self.ahead.len(),
-        };
-        self.ahead.insert(at, frame);
+        if frame.ends_message().is_some() {
+            return self.ahead.push_back(frame);
+        }
+        self.ahead.insert(self.ahead_controls, frame);
+        self.ahead_controls += 1;
     }
 
     /// Whether the first frame that was put ahead may be written now.
     fn ahead_may_go(&self) -> bool {
-        self.ahead.front().is_some_and(|first| !self.is_amid || first.ends_message().is_none())
+        self.ahead_controls > 0 || !self.is_amid && !self.ahead.is_empty()
     }
 
     /// The next frame to be written: what is said here goes first, but no message into the middle of another.
     fn pop(&mut self) -> Option<Frame> {
-        let ahead = if self.ahead_may_go() { self.ahead.pop_front() } else { None };
-        let frame = ahead.or_else(|| self.frames.pop_front())?;
-        if let Some(ends) = frame.ends_message() {
-            self.is_amid = !ends;
+        let is_ahead = self.ahead_may_go();
+        let line = if is_ahead { &mut self.ahead } else { &mut self.frames };
+        let frame = line.pop_front()?;
+        match frame.ends_message() {
+            Some(ends) => self.is_amid = !ends,
+            None if is_ahead => self.ahead_controls -= 1,
+            None => {}
         }
         self.bytes -= frame_weight(&frame);
         Some(frame)

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tracing::{Span, debug};
@@ -54,6 +54,10 @@ pub(crate) struct Relay {
     participants: Participants,
     up: Passing,
     down: Passing,
+    /// The client cannot be written to any more. What it has sent before is still read.
+    is_deaf: bool,
+    /// One side is not read, perhaps only because all relays together hold too much: no event tells when they do no more.
+    is_held_up: bool,
     clocks: Clocks,
     /// What upstream messages told that are still in line: nothing of ours may be sent because of it before.
     pending: VecDeque<(u64, Notice)>,
@@ -133,6 +137,8 @@ impl Relay {
             participants: Participants::new(page),
             up: Passing::Nothing,
             down: Passing::Nothing,
+            is_deaf: false,
+            is_held_up: false,
             clocks: Clocks::new(now),
             pending: VecDeque::new(),
             passed_down: 0,
@@ -159,7 +165,7 @@ impl Relay {
     }
 
     async fn serve(&mut self) -> End {
-        let timer = tokio::time::sleep_until(self.clocks.next(self.uplink.heard).into());
+        let timer = tokio::time::sleep_until(self.next_look().into());
         tokio::pin!(timer);
         std::future::poll_fn(|cx| {
             loop {
@@ -167,7 +173,7 @@ impl Relay {
                     return Poll::Ready(end);
                 }
                 // A limit that has moved on is found when the timer is up: it is set anew only for one that comes before.
-                let next = self.clocks.next(self.uplink.heard);
+                let next = self.next_look();
                 if next < timer.deadline().into_std() {
                     timer.as_mut().reset(next.into());
                 }
@@ -177,28 +183,28 @@ impl Relay {
                 if let Some(end) = self.look_at_clocks(Instant::now()) {
                     return Poll::Ready(end);
                 }
-                timer.as_mut().reset(self.clocks.next(self.uplink.heard).into());
+                timer.as_mut().reset(self.next_look().into());
             }
         })
         .await
     }
 
+    /// When the relay is to be looked at, whatever happens.
+    fn next_look(&self) -> Instant {
+        let due = self.clocks.next(self.uplink.heard);
+        if self.is_held_up { due.min(Instant::now() + CROWD_INTERVAL) } else { due }
+    }
+
     /// Does all that can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         for _ in 0..ROUNDS {
-            if let Err(reason) = self.outbox.take_mail() {
-                return Poll::Ready(End::Here(reason));
+            match self.outbox.take_mail() {
+                Ok(_) => {}
+                Err(CloseReason::Lost) => self.is_deaf = true,
+                Err(reason) => return Poll::Ready(End::Here(reason)),
             }
             let mut progress = false;
-            let mut is_full = false;
-            // Whoever else has claimed the line wakes nobody, and what waits decides below who is read.
-            if self.outbox.is_due() || self.outbox.waiting_bytes() > 0 || !self.pending.is_empty() {
-                match self.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(reason)) => return Poll::Ready(End::Client(reason, None)),
-                    Poll::Pending => is_full = true,
-                }
-            }
+            let is_full = self.poll_flush(cx).is_pending();
             self.tell_pending();
             match self.uplink.poll_write(cx) {
                 Poll::Ready(Ok(wrote)) => progress |= wrote,
@@ -206,8 +212,7 @@ impl Relay {
                 Poll::Ready(Err(_)) | Poll::Pending => {}
             }
             let is_crowded = self.gateway.is_crowded();
-            let may_read_upstream =
-                self.outbox.waiting_bytes() < if is_crowded { CROWDED } else { MOST_DOWN };
+            let may_read_upstream = self.may_read_upstream(is_crowded);
             self.clocks.upstream_is_paused(!may_read_upstream, &self.gateway.relayed);
             if may_read_upstream {
                 match self.poll_upstream(cx) {
@@ -216,8 +221,7 @@ impl Relay {
                     Poll::Pending => {}
                 }
             }
-            let may_read_client = self.uplink.waiting() < if is_crowded { CROWDED } else { MOST_UP }
-                && self.outbox.waiting_bytes() < MOST_ANSWERS;
+            let may_read_client = self.may_read_client(is_crowded);
             if self.clocks.client_is_paused(!may_read_client, &self.gateway.relayed) {
                 self.line.reads(may_read_client.then(Instant::now));
             }
@@ -230,7 +234,8 @@ impl Relay {
             }
             self.clocks.client_is_blocked(is_full.then(|| self.outbox.written_bytes()));
             self.account();
-            if !progress && self.outbox.sleep(cx, !is_full) {
+            self.is_held_up = is_crowded && !(may_read_upstream && may_read_client);
+            if !progress && (self.is_deaf || self.outbox.sleep(cx, !is_full)) {
                 return Poll::Pending;
             }
         }
@@ -239,12 +244,32 @@ impl Relay {
         Poll::Pending
     }
 
+    /// Whether the client takes enough of what it is sent. While a message is under way what is said here has to wait for
+    /// its end, which must come whatever that amounts to.
+    fn may_read_upstream(&self, is_crowded: bool) -> bool {
+        let most = if is_crowded { CROWDED } else { MOST_DOWN };
+        let takes_enough = self.outbox.waiting_bytes() < most || self.outbox.waiting_frames() == 0;
+        takes_enough && !self.is_deaf
+    }
+
+    /// Whether the upstream takes enough of what it is sent, and the client of its answers.
+    fn may_read_client(&self, is_crowded: bool) -> bool {
+        let most = if is_crowded { CROWDED } else { MOST_UP };
+        self.uplink.waiting() < most && (self.is_deaf || self.outbox.waiting_bytes() < MOST_ANSWERS)
+    }
+
     /// Writes to the client all that is there; `Pending` when it does not take it.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        while self.outbox.flush()? == Flushed::Blocked {
-            ready!(self.stream.poll_write_ready(cx)).map_err(|_| CloseReason::Lost)?;
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Whoever else has claimed the line wakes nobody, and what waits decides who is read.
+        let is_due = self.outbox.is_due() || self.outbox.waiting_bytes() > 0 || !self.pending.is_empty();
+        while is_due && !self.is_deaf {
+            match self.outbox.flush() {
+                Ok(Flushed::All) => break,
+                Ok(Flushed::Blocked) => self.is_deaf = ready!(self.stream.poll_write_ready(cx)).is_err(),
+                Err(_) => self.is_deaf = true,
+            }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
@@ -469,7 +494,11 @@ impl Relay {
     fn look_at_clocks(&mut self, now: Instant) -> Option<End> {
         match self.clocks.look(now, self.uplink.heard, self.outbox.written_bytes())? {
             Due::PingClient => self.outbox.send_ahead(websocket::ping(b"")),
-            Due::Heartbeat if self.uplink.is_amid() => self.clocks.owe_heartbeat(),
+            Due::Heartbeat if self.uplink.is_amid() => {
+                // An upstream that answers this is alive, however long the message takes.
+                self.uplink.control(&websocket::ping(b""));
+                self.clocks.owe_heartbeat();
+            }
             Due::Heartbeat => self.say_heartbeat(),
             Due::End(reason) => return Some(End::Here(reason)),
             Due::UpstreamSilent => return Some(End::Upstream(CloseReason::UpstreamLost, None)),
@@ -528,6 +557,8 @@ const CROWDED: usize = 64 * 1024;
 /// Bytes that may wait for a client before it is not read either: what it sends would be answered. The outbox itself has no
 /// limit, because neither side is read where too much waits.
 const MOST_ANSWERS: usize = 2 * MOST_DOWN;
+/// How often a relay that waits for the others to hold less looks whether they do.
+const CROWD_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest message that is kept to be looked at.
 const MOST_KEPT: usize = 8 * 1024 * 1024;
 /// What stands for the code of a close frame that has none.

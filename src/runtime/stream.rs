@@ -37,10 +37,11 @@ impl Stream {
         }
     }
 
-    /// Lets the kernel give up on a peer that acknowledges nothing that it is sent; a Unix socket has none.
-    pub(crate) fn give_up_on_the_silent(&self) -> io::Result<()> {
+    /// Lets the kernel end the stream when its peer acknowledges nothing for so long, or takes nothing; a Unix socket has
+    /// no such limit.
+    pub(crate) fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => give_up_on_the_silent(stream),
+            Stream::Tcp(stream) => SockRef::from(stream).set_tcp_user_timeout(Some(timeout)),
             Stream::Unix(_) => Ok(()),
         }
     }
@@ -81,11 +82,6 @@ impl Stream {
     }
 }
 
-/// Lets the kernel give up on a peer that acknowledges nothing that it is sent.
-pub(crate) fn give_up_on_the_silent(stream: &TcpStream) -> io::Result<()> {
-    SockRef::from(stream).set_tcp_user_timeout(Some(USER_TIMEOUT))
-}
-
 /// For hyper, which has the stream before it becomes a socket.
 impl AsyncRead for Stream {
     fn poll_read(
@@ -122,6 +118,3 @@ impl AsyncWrite for Stream {
         either!(self, stream => stream.is_write_vectored())
     }
 }
-
-/// How long what was sent may stay unacknowledged. Contract: pages.md §2.
-const USER_TIMEOUT: Duration = Duration::from_secs(25);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -156,7 +157,7 @@ impl Upstream {
             Target::Tcp { host, port } => TcpStream::connect((&**host, *port)).await?,
         };
         stream.set_nodelay(true)?;
-        super::stream::give_up_on_the_silent(&stream)?;
+        SockRef::from(&stream).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         let (Some(tls), Target::Tcp { host, .. }) = (&self.tls, self.address.target()) else {
             return Ok(Remote::Plain(Stream::Tcp(stream)));
         };
@@ -202,5 +203,8 @@ fn is_refusal(error: &io::Error) -> bool {
 
 /// How long a connect may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long what was sent to the upstream may stay unacknowledged. To the kernel an upstream that has stopped reading is
+/// the same: so it is more than such a one is given (canvas.md F.6: 60 s).
+const USER_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often an unavailable upstream is tried.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);

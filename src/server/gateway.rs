@@ -208,8 +208,11 @@ impl Routes {
             vsn: negotiate(&params).unwrap_or(Vsn::V1),
             page,
         };
+        let Some(request) = self.for_upstream(request, peer) else {
+            return self.refuse(StatusCode::URI_TOO_LONG);
+        };
         let exchange = Exchange { gateway: &self.gateway, asks_to_upgrade: asks };
-        let answer = match exchange.run(self.for_upstream(request, peer)).await {
+        let answer = match exchange.run(request).await {
             Ok(answer) => answer,
             Err(status) => {
                 end.told
@@ -238,7 +241,9 @@ impl Routes {
         }
     }
 
-    fn for_upstream(&self, request: Request<Incoming>, peer: Option<Peer>) -> Request<Incoming> {
+    /// The request as the upstream is to have it. `None` where the upstream's longer path makes its target longer than a
+    /// target can be.
+    fn for_upstream(&self, request: Request<Incoming>, peer: Option<Peer>) -> Option<Request<Incoming>> {
         let upstream = self.gateway.upstream.address();
         let is_trusted = peer.is_some_and(|peer| self.options.trusted_proxies.trusts_peer(peer));
         let (mut parts, body) = request.into_parts();
@@ -246,10 +251,10 @@ impl Routes {
         let name = parts.uri.path().rsplit_once('/').map_or("", |(_, name)| name);
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{}/{name}{query}", upstream.path());
-        parts.uri = target.parse().expect("a path and a query of a request were parsed before");
+        parts.uri = target.parse().ok()?;
         parts.version = http::Version::HTTP_11;
         parts.extensions.clear();
-        Request::from_parts(parts, body)
+        Some(Request::from_parts(parts, body))
     }
 
     /// What a request sends that its page sends at every connect.
@@ -281,7 +286,7 @@ async fn take_over(gateway: Arc<Gateway>, end: ClientEnd, client: OnUpgrade, ups
         return debug!("an end was gone before its handshake was done");
     };
     let stream = client.io.into_inner().into_inner();
-    if stream.give_up_on_the_silent().is_err() {
+    if stream.set_user_timeout(USER_TIMEOUT).is_err() {
         return debug!("a client was gone before its handshake was done");
     }
     let uplink = Uplink::new(upstream.io.into_inner(), &upstream.read_buf);
@@ -314,5 +319,8 @@ fn empty(status: StatusCode) -> Response<Body> {
 
 /// After so many seconds an unavailable upstream may have been found available again.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// How long what was sent to a client may stay unacknowledged. To the kernel a client that takes nothing is the same: so
+/// it is more than such a one is given (canvas.md F.6: 30 s). Whoever is silent is found by pings, earlier.
+const USER_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long the upstream may take for the answer to an upgrade.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);

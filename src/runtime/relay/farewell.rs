@@ -32,14 +32,18 @@ impl Relay {
             self.gateway.tasks.spawn(async move { upstream.probe().await });
         }
         let Relay { uplink, stream, decoder, outbox, share: _share, registration: _registration, .. } = self;
+        let within = match reason {
+            CloseReason::Shutdown => SHUTDOWN_DELIVERY_TIMEOUT,
+            _ => DELIVERY_TIMEOUT,
+        };
         let upstream = async {
             match (&end, said.as_ref()) {
                 // It is done: only what it said last counts.
                 (End::Upstream(CloseReason::UpstreamLost, _), _) => drop(uplink),
                 (End::Client(CloseReason::ByClient(_), _), Some(CloseFrame { code, reason })) => {
-                    uplink.finish(sayable(*code), reason).await;
+                    uplink.finish(sayable(*code), reason, within).await;
                 }
-                _ => uplink.finish(GOING_AWAY, "").await,
+                _ => uplink.finish(GOING_AWAY, "", within).await,
             }
         };
         let client = async {
@@ -78,7 +82,6 @@ fn ending(end: &End) -> Ending<'_> {
         End::Upstream(CloseReason::ByUpstream(_), _) => Ending::UpstreamClosed,
         End::Upstream(..) => Ending::UpstreamLost,
         End::Here(CloseReason::Unresponsive) => Ending::Unresponsive,
-        End::Here(CloseReason::Lost) => Ending::StreamLost,
         End::Here(reason) => Ending::Closed { code: reason.code().unwrap_or_default() },
     }
 }
@@ -104,5 +107,9 @@ async fn deliver(stream: &Stream, outbox: &Outbox) {
 
 /// The code for an upstream whose client did not say why it ends.
 const GOING_AWAY: u16 = 1001;
+/// How long the upstream has to take what its client has sent before the end.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same where the process waits for it.
+const SHUTDOWN_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take nothing of what it is still owed.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);

@@ -25,7 +25,7 @@ pub(crate) struct Uplink {
     /// Read along with the answer to the handshake.
     early: BytesMut,
     unwritten: Unwritten,
-    /// How many bytes those are.
+    /// How many bytes those weigh, their places in line included.
     waiting: usize,
     /// The last message that was put in line has not ended.
     is_amid: bool,
@@ -59,7 +59,7 @@ impl Uplink {
         }
     }
 
-    /// How many bytes wait to be written.
+    /// How many bytes wait to be written, each frame weighed with its place in line.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
@@ -94,7 +94,8 @@ impl Uplink {
             match self.unwritten.with_slices(|slices| remote.poll_write_vectored(cx, slices)) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
-                    self.waiting -= self.unwritten.advance(count).bytes;
+                    let completed = self.unwritten.advance(count);
+                    self.waiting -= completed.bytes + completed.frames * size_of::<Frame>();
                     (wrote, self.needs_flush) = (true, true);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -137,8 +138,8 @@ impl Uplink {
         self.decoder.decode(bytes).map_err(UplinkError::Violation)
     }
 
-    /// Delivers what waits, as far as the upstream takes it in time, and closes.
-    pub(super) async fn finish(mut self, code: u16, reason: &str) {
+    /// Delivers what waits, as far as the upstream takes it within this time, and closes.
+    pub(super) async fn finish(mut self, code: u16, reason: &str, within: Duration) {
         self.control(&websocket::close(code, reason));
         let delivered = async {
             while std::future::poll_fn(|cx| self.poll_write(cx)).await? {}
@@ -152,16 +153,14 @@ impl Uplink {
             }
         };
         // An upstream that takes nothing any more is not waited for.
-        let _ = tokio::time::timeout(DELIVERY_TIMEOUT, delivered).await;
+        let _ = tokio::time::timeout(within, delivered).await;
     }
 
     fn put(&mut self, frame: Frame) {
-        self.waiting += frame.len();
+        self.waiting += frame.len() + size_of::<Frame>();
         self.unwritten.push(frame);
     }
 }
 
-/// How long the upstream has to take what its client has sent before the end.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many places an empty line keeps.
 const KEPT_FRAMES: usize = 2;

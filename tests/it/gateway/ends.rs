@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use presenced::server::Stopped;
-use presenced::wire::websocket::{self, CloseFrame, DataKind, Event, Part};
+use presenced::wire::websocket::{self, CloseFrame, DataKind, Decoder, Event, Limits, Part, Role};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{FakeUpstream, Gateway, UpstreamEnd};
 use crate::support::raw::{self, CLOSE};
@@ -19,6 +20,32 @@ async fn what_was_sent_just_before_a_tab_closes_still_arrives() {
     assert_eq!(end.text().await, last);
     assert!(matches!(end.event().await, Some(Event::Close(_))));
     assert_eq!(end.event().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_said_before_it_reset_the_connection_still_arrives() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, end) = upstream.open(&gateway).await;
+    let (mut reader, mut writer) = end.stream.into_split();
+    let flooding = tokio::spawn(async move {
+        let frame = Part::whole(DataKind::Binary, Bytes::from(vec![7; 100_000])).into_frame().websocket();
+        while writer.write_all(&frame).await.is_ok() {}
+    });
+    // Then the gateway waits until it can write to the client, and the next that it hears is an error.
+    gateway.metric_is("presenced_gateway_paused_upstreams", 1.0).await;
+    let last = "[\"1\",\"2\",\"t\",\"e\",{}]";
+    client.write(&[raw::text(last), raw::frame(CLOSE, b"\x03\xE8bye")].concat()).await;
+    // With so much unread, the kernel resets the connection.
+    drop(client);
+    let mut said = Vec::new();
+    within("the upstream's end", reader.read_to_end(&mut said)).await.expect("the stream ends");
+    let mut decoder = Decoder::of(Role::Client, Limits::RELAYED);
+    let mut rest = &said[..];
+    assert_eq!(decoder.decode(&mut rest), Ok(Some(Event::Text(last.into()))));
+    let close = CloseFrame { code: 1000, reason: "bye".into() };
+    assert_eq!(decoder.decode(&mut rest), Ok(Some(Event::Close(Some(close)))));
+    flooding.await.expect("it writes");
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! A side that takes nothing: the other is not read, memory stays bounded, and nothing is lost or reordered.
 
 use bytes::Bytes;
+use presenced::server::{GatewayOptions, Options};
 use presenced::wire::websocket::{self, DataKind, Event, Part};
 
 use futures::future::join_all;
 
 use super::{FakeUpstream, Gateway};
 use crate::support::process::Process;
-use crate::support::raw;
+use crate::support::{raw, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_megabytes_wait_outside_for_a_client_that_does_not_read() {
@@ -61,9 +62,12 @@ async fn an_upstream_that_takes_nothing_costs_no_client_its_heartbeats() {
     let upstream = FakeUpstream::listen().await;
     let gateway = Gateway::start(upstream.address()).await;
     let (mut client, _end) = upstream.open(&gateway).await;
-    // Far more than the kernel's buffers hold, and less than is kept here.
-    for _ in 0..3 {
-        client.write(&raw::binary(&message(0))).await;
+    let mut said = 0;
+    // Until the kernel's buffers are full, and then not so much that the client is not read.
+    while gateway.metric("presenced_gateway_waiting_bytes") < 200_000.0 {
+        client.write(&raw::binary(&[7; 100_000])).await;
+        said += 100_000;
+        gateway.metric_is("presenced_gateway_upstream_sent_bytes_total", f64::from(said)).await;
     }
     for reference in 0..100 {
         client.write(&raw::text(&format!(r#"[null,"{reference}","phoenix","heartbeat",{{}}]"#))).await;
@@ -103,6 +107,55 @@ async fn a_hundred_documents_of_twenty_megabytes_at_once_take_less_than_two_hund
     let peak = process.peak_memory();
     assert!(peak < 200_000_000, "{peak} bytes at most");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_wait_for_the_end_of_a_message_do_not_hold_up_its_end() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    let part = |begins, ends| Part { begins, ends, data: vec![7; 100_000].into() }.into_frame().websocket();
+    end.write(&part(Some(DataKind::Binary), false)).await;
+    let heartbeats = (0..HEARTBEATS)
+        .flat_map(|reference| raw::text(&format!(r#"[null,"{reference}","phoenix","heartbeat",{{}}]"#)));
+    let writing = client.write_meanwhile(heartbeats.collect());
+    within("more to wait than may", async {
+        while gateway.metric("presenced_gateway_waiting_bytes") < 256.0 * 1024.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    end.write(&part(None, true)).await;
+    assert_eq!(client.message().await.expect("the message").len(), 200_000);
+    for reference in 0..HEARTBEATS {
+        assert_eq!(client.json().await[1], reference.to_string());
+    }
+    let _open = writing.await.expect("it writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_read_because_all_hold_too_much_is_read_again_once_they_do_not() {
+    let upstream = FakeUpstream::listen().await;
+    let options = GatewayOptions { waiting_bytes: 1024 * 1024, ..GatewayOptions::default() };
+    let address = format!("ws://{}/socket", upstream.address());
+    let gateway = Gateway::start_with(&address, options, Options::default()).await;
+    let mut pairs = Vec::new();
+    for held_up in [1.0, 2.0] {
+        let (mut client, end) = upstream.open(&gateway).await;
+        let writing = client.write_all_meanwhile((0..5_000).map(|_| raw::binary(&[7; 10_000])));
+        gateway.metric_is("presenced_gateway_paused_clients", held_up).await;
+        pairs.push((client, end, writing));
+    }
+    let waits_alone = pairs.pop();
+    for (_client, _end, writing) in pairs {
+        writing.abort();
+    }
+    gateway.metric_is("presenced_gateway_pairs", 1.0).await;
+    gateway.metric_is("presenced_gateway_paused_clients", 0.0).await;
+    drop(waits_alone);
+}
+
+/// Their answers weigh more than may wait for a client.
+const HEARTBEATS: usize = 4_000;
 
 const DOCUMENT: usize = 20_000_000;
 

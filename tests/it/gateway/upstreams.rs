@@ -58,6 +58,15 @@ async fn while_the_upstream_refuses_connections_clients_get_503_at_once_and_read
 }
 
 #[tokio::test]
+async fn a_target_that_the_upstreams_path_makes_too_long_is_refused() {
+    let upstream = FakeUpstream::listen().await;
+    let address = format!("ws://{}/{}", upstream.address(), "p".repeat(1_000));
+    let gateway = Gateway::start_with(&address, GatewayOptions::default(), Options::default()).await;
+    let target = format!("/socket/longpoll?{}", "q".repeat(65_000));
+    assert_eq!(request(gateway.address, "GET", &target, &[], "").await.status, 414);
+}
+
+#[tokio::test]
 async fn a_tls_upstream_has_to_be_who_it_says_it_is() {
     // The certificate is nobody's whom this machine knows.
     let (acceptor, _) = tls();
