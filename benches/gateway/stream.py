@@ -15,6 +15,7 @@ import time
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 CHUNK = 1 << 20
+MASK = bytes.fromhex("37fa213d")
 
 
 class Frames:
@@ -78,16 +79,16 @@ class Frames:
             self.more()
 
 
-def frame(kind, length, is_client):
-    """The header of a whole message. A client's mask is zero."""
-    masked = 0x80 if is_client else 0
+def frame(kind, length, mask=b""):
+    """The header of a whole message, a client's with its mask."""
+    masked = 0x80 if mask else 0
     if length < 126:
         head = struct.pack("!BB", 0x80 | kind, masked | length)
     elif length < 1 << 16:
         head = struct.pack("!BBH", 0x80 | kind, masked | 126, length)
     else:
         head = struct.pack("!BBQ", 0x80 | kind, masked | 127, length)
-    return head + (bytes(4) if is_client else b"")
+    return head + mask
 
 
 def head_of(stream):
@@ -113,9 +114,9 @@ def serve(stream, payload):
         while True:
             _, length, text = frames.message()
             if length > 1000:
-                stream.sendall(frame(TEXT, 3, False) + b"got")
+                stream.sendall(frame(TEXT, 3) + b"got")
             elif text == b"down":
-                stream.sendall(frame(BINARY, len(payload), False))
+                stream.sendall(frame(BINARY, len(payload)))
                 stream.sendall(payload)
     except (OSError, StopIteration):
         stream.close()
@@ -163,7 +164,7 @@ class Client:
     def down(self):
         """Seconds from asking for a large message to the end of it."""
         began = time.perf_counter()
-        self.stream.sendall(frame(TEXT, 4, True) + b"down")
+        self.stream.sendall(frame(TEXT, 4, MASK) + bytes(byte ^ mask for byte, mask in zip(b"down", MASK)))
         _, length, _ = self.frames.message()
         assert length == self.size, length
         return time.perf_counter() - began
@@ -172,7 +173,7 @@ class Client:
         """Seconds from the start of a large message to the answer."""
         self.payload = self.payload or os.urandom(self.size)
         began = time.perf_counter()
-        self.stream.sendall(frame(BINARY, self.size, True))
+        self.stream.sendall(frame(BINARY, self.size, MASK))
         self.stream.sendall(self.payload)
         _, _, text = self.frames.message()
         assert text == b"got", text

@@ -6,6 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::trouble::Trouble;
+use crate::wire::websocket;
 
 /// One whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     Header::read(bytes).ok().flatten().map(|header| header.frame)
 }
 
-/// A client's frame around a text, appended to `out`. Its mask is zero: a valid one, and nobody has to take it off.
+/// A client's frame around a text, appended to `out`.
 pub(super) fn put_text(out: &mut BytesMut, text: &[u8]) {
     put(out, TEXT, text);
 }
@@ -71,8 +72,10 @@ fn put(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
             out.put_u64(payload.len() as u64);
         }
     }
-    out.put_u32(0);
+    out.put_slice(&MASK);
+    let start = out.len();
     out.put_slice(payload);
+    websocket::apply_mask(&mut out[start..], MASK);
 }
 
 struct Header {
@@ -122,13 +125,16 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
+/// Always the same, because nothing here has to be hidden from anybody; not zero, because a server could pass over that.
+const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
 /// How a close without a code is called.
 const NO_CODE: u16 = 1005;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::websocket::{self, Decoder, Event, Limits};
+    use crate::wire::websocket::{Decoder, Event, Limits};
 
     #[test]
     fn frames_of_every_length_are_found_wherever_they_are_cut() {
@@ -169,12 +175,13 @@ mod tests {
     #[test]
     fn a_server_reads_what_is_put_into_frames() {
         for length in [0, 125, 126, 65_535, 65_536] {
-            let mut bytes = BytesMut::new();
-            put_text(&mut bytes, &vec![b'x'; length]);
+            let mut bytes = BytesMut::from(&b"before"[..]);
+            let payload = vec![b'x'; length];
+            put_text(&mut bytes, &payload);
             let mut decoder = Decoder::new(Limits::default());
-            let mut rest = &bytes[..];
+            let mut rest = &bytes["before".len()..];
             let event = decoder.decode(&mut rest);
-            assert!(matches!(event, Ok(Some(Event::Text(text))) if text.len() == length), "{length}");
+            assert!(matches!(event, Ok(Some(Event::Text(text))) if text == payload), "{length}");
         }
     }
 }

@@ -17,7 +17,7 @@ mod unmask;
 pub use decoder::{CloseFrame, Decoder, Event, Limits, MAX_WHOLE, Violation};
 pub use handshake::accept_key;
 pub use relayed::{DataKind, Part, Role};
-pub(super) use unmask::apply as apply_mask;
+pub use unmask::apply as apply_mask;
 
 use super::Frame;
 use super::frame::Opcode;

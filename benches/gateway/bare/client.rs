@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use presenced::wire::Frame;
-use presenced::wire::websocket::accept_key;
+use presenced::wire::websocket::{accept_key, apply_mask};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -38,7 +38,8 @@ pub async fn serve(stream: TcpStream, rooms: Arc<Rooms>) {
             buffer.advance(end + 4);
             is_open = true;
         }
-        let mut rest = &buffer[..];
+        let whole = buffer.len();
+        let mut rest = &mut buffer[..];
         while let Some((opcode, payload)) = take(&mut rest) {
             match opcode {
                 TEXT => {
@@ -54,7 +55,7 @@ pub async fn serve(stream: TcpStream, rooms: Arc<Rooms>) {
                 _ => return,
             }
         }
-        let taken = buffer.len() - rest.len();
+        let taken = whole - rest.len();
         buffer.advance(taken);
     }
 }
@@ -112,17 +113,21 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Takes the frame off the front, if it is all there. The masks of `presenced bench` are zero.
-fn take<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+/// Takes the frame off the front, and its mask off it, if it is all there.
+fn take<'a>(bytes: &mut &'a mut [u8]) -> Option<(u8, &'a [u8])> {
     let (size, length) = match (*bytes.get(1)? & 0x7F, bytes.get(2..4)) {
         (126, Some(length)) => (8, usize::from(u16::from_be_bytes([length[0], length[1]]))),
         (126.., _) => return None,
         (length, _) => (6, usize::from(length)),
     };
-    let payload = bytes.get(size..size + length)?;
-    let opcode = bytes[0] & 0x0F;
-    *bytes = &bytes[size + length..];
-    Some((opcode, payload))
+    if bytes.len() < size + length {
+        return None;
+    }
+    let (frame, rest) = std::mem::take(bytes).split_at_mut(size + length);
+    *bytes = rest;
+    let (head, payload) = frame.split_at_mut(size);
+    apply_mask(payload, *head.last_chunk()?);
+    Some((head[0] & 0x0F, payload))
 }
 
 /// How many bytes the number at the front has.

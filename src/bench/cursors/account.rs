@@ -124,6 +124,8 @@ impl Account {
         taken.retain(|entry| match self.others.take(entry, self.clock, &hall.stamps) {
             Some(Shown::Own) => {
                 self.faults.push(Trouble::OwnId);
+                // What it says next must be newer than that, as a page's is, or nobody would take it.
+                self.clock = entry.clock.saturating_add(u64::from(entry.is_null()));
                 false
             }
             Some(shown) => {

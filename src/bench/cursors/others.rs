@@ -42,7 +42,7 @@ pub(super) enum Shown {
     Backwards,
     /// That a member is gone.
     Gone,
-    /// Its own clientID: it is not taken, but a page would.
+    /// Its own clientID, which a page would take, or with `null` outbid.
     Own,
 }
 
@@ -56,7 +56,8 @@ impl Others {
     pub(super) fn take(&mut self, entry: &Entry<'_>, own_clock: u64, stamps: &Stamps) -> Option<Shown> {
         let is_own = entry.client == self.own;
         if is_own {
-            return (entry.clock > own_clock).then_some(Shown::Own);
+            let removes = entry.clock == own_clock && entry.is_null();
+            return (entry.clock > own_clock || removes).then_some(Shown::Own);
         }
         let other = self.known.entry(entry.client).or_default();
         let is_newer = entry.clock > other.clock;
@@ -157,6 +158,7 @@ mod tests {
         assert_eq!(table.told(2, 3, "null"), Some(Shown::Gone), "an equal clock removes");
         assert_eq!(table.told(2, 3, "null"), None);
         assert_eq!(table.told(1, 6, "{}"), Some(Shown::Own));
+        assert_eq!(table.told(1, 5, "null"), Some(Shown::Own));
         assert_eq!(table.told(1, 5, "{}"), None, "its own word, come back, changes nothing");
     }
 }

@@ -13,8 +13,8 @@ pub(super) fn append(buffer: &mut Vec<u8>, masked: &[u8], mut mask: [u8; 4], off
     }
 }
 
-/// Puts a mask on a payload, or takes it off.
-pub(in crate::wire) fn apply(payload: &mut [u8], mask: [u8; 4]) {
+/// Puts a mask on the payload of a client's frame, or takes it off (RFC 6455, 5.3).
+pub fn apply(payload: &mut [u8], mask: [u8; 4]) {
     // Word by word, in a shape that is compiled to wide instructions.
     let word_mask = u32::from_ne_bytes(mask);
     let (words, rest) = payload.as_chunks_mut::<4>();

@@ -61,7 +61,7 @@ async fn without_echoes_a_move_is_one_message() {
 async fn cursors_with(mut fate: impl FnMut(usize, &[u8]) -> Fate + Send + 'static) -> Run {
     let server = canvas().await;
     let mut moves = 0;
-    let stands_before = bytes_meddler(server.address(), move |bytes| {
+    let stands_before = bytes_meddler(server.address(), "user=0", move |bytes| {
         if bytes.first() != Some(&2) || !bytes.windows(8).any(|part| part == br#""bench":"#) {
             return Fate::Pass;
         }
@@ -89,16 +89,15 @@ async fn a_last_move_that_is_not_told_fails_the_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ones_own_client_id_told_fails_the_run() {
-    let tell = |moves, bytes: &[u8]| {
-        if moves == 5 {
-            Fate::Behind(in_place_of(bytes, &awareness(2_000_000_000, 99, "{}")))
-        } else {
-            Fate::Pass
-        }
-    };
-    let (json, _) = cursors_with(tell).await.failed();
-    assert_eq!(account(&json), [72, 72, 0, 0, 0]);
-    assert_eq!(troubles(&json), [("told its own clientID as another's", 1)]);
+    for state in ["{}", "null"] {
+        let tell = move |moves, bytes: &[u8]| match moves {
+            5 => Fate::Behind(in_place_of(bytes, &awareness(2_000_000_000, 99, state))),
+            _ => Fate::Pass,
+        };
+        let (json, _) = cursors_with(tell).await.failed();
+        assert_eq!(account(&json), [72, 72, 0, 0, 0], "{state}");
+        assert_eq!(troubles(&json), [("told its own clientID as another's", 1)], "{state}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,22 +30,25 @@ type Meddling = Box<dyn FnMut(&[u8]) -> Fate + Send>;
 /// Stands before a server, and meddles with the texts that it sends on the connection that was opened first. Returns
 /// where it listens.
 pub async fn meddler(server: SocketAddr, mut fate: impl FnMut(&str) -> Fate + Send + 'static) -> SocketAddr {
-    bytes_meddler(server, move |bytes| str::from_utf8(bytes).map_or(Fate::Pass, &mut fate)).await
+    bytes_meddler(server, "", move |bytes| str::from_utf8(bytes).map_or(Fate::Pass, &mut fate)).await
 }
 
-/// The same with its messages of either kind; a binary message of Phoenix begins with a byte below 3.
+/// The same with its messages of either kind, on the first connection whose address has this text in it. A binary message
+/// of Phoenix begins with a byte below 3.
 pub async fn bytes_meddler(
     server: SocketAddr,
+    whose: &'static str,
     fate: impl FnMut(&[u8]) -> Fate + Send + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");
     tokio::spawn(async move {
-        let mut first: Option<Meddling> = Some(Box::new(fate));
+        let mut meddling: Option<Meddling> = Some(Box::new(fate));
         while let Ok((stream, _)) = listener.accept().await {
             // Whoever opens no WebSocket only looked whether somebody listens.
-            let Some(ends) = connect_both(stream, server).await else { continue };
-            let fate = first.take().unwrap_or_else(|| Box::new(|_| Fate::Pass));
+            let Some((path, ends)) = connect_both(stream, server).await else { continue };
+            let meddling = if path.contains(whose) { meddling.take() } else { None };
+            let fate = meddling.unwrap_or_else(|| Box::new(|_| Fate::Pass));
             // Either side may end at any time, and the other with it.
             tokio::spawn(relay(ends, fate));
         }
@@ -53,8 +56,8 @@ pub async fn bytes_meddler(
     address
 }
 
-/// The client's WebSocket, and one to the server with the same path.
-async fn connect_both(stream: TcpStream, server: SocketAddr) -> Option<(Downstream, Upstream)> {
+/// The client's WebSocket, and one to the server with the same path, which it tells.
+async fn connect_both(stream: TcpStream, server: SocketAddr) -> Option<(String, (Downstream, Upstream))> {
     stream.set_nodelay(true).ok()?;
     let path = Arc::new(Mutex::new(String::new()));
     let seen = path.clone();
@@ -66,7 +69,7 @@ async fn connect_both(stream: TcpStream, server: SocketAddr) -> Option<(Downstre
     let client = accept_hdr_async(stream, look).await.ok()?;
     let path = path.lock().expect("nobody panics with it").clone();
     let (upstream, _) = connect_async(format!("ws://{server}{path}")).await.ok()?;
-    Some((client, upstream))
+    Some((path, (client, upstream)))
 }
 
 async fn relay((client, upstream): (Downstream, Upstream), mut fate: Meddling) -> Option<()> {
