@@ -22,10 +22,11 @@ pub struct Report {
 
 /// Looks at everything that the configuration names, and listens for a moment where the server would.
 pub async fn check(config: &Config) -> Report {
-    let mut lines = addresses(config);
+    let mut lines = listen(config);
     let mut wrong = cannot_listen(config).await;
     match &config.serves {
         Serves::Canvases { people: source, review_interval } => {
+            lines.push(api(config));
             lines.extend(people(source));
             lines.extend(clients(&config.server));
             lines.push(format!("review interval: {} s", review_interval.as_secs()));
@@ -33,9 +34,10 @@ pub async fn check(config: &Config) -> Report {
                 wrong.extend(look_at(database, &mut lines).await);
             }
         }
-        Serves::Upstream(config) => {
-            lines.extend(gateway(config));
-            match upstream::try_upstream(&config.upstream).await {
+        Serves::Upstream(gateway_config) => {
+            lines.push(monitoring(config));
+            lines.extend(gateway(gateway_config, &config.server));
+            match upstream::try_upstream(&gateway_config.upstream).await {
                 Ok(()) => {
                     lines.push("upstream answers: 403 to an invalid token, as Lightning does".to_owned())
                 }
@@ -49,24 +51,48 @@ pub async fn check(config: &Config) -> Report {
     Report { lines, is_well }
 }
 
-fn addresses(config: &Config) -> Vec<String> {
-    let listen = config.listen.iter().map(|address| format!("listen address: {address}"));
-    let token = if config.api.token.is_some() { "asks for its token" } else { "asks for no token" };
-    let api = match &config.api.listen_address {
+fn listen(config: &Config) -> Vec<String> {
+    config.listen.iter().map(|address| format!("listen address: {address}")).collect()
+}
+
+fn api(config: &Config) -> String {
+    let token = token(config);
+    match &config.api.listen_address {
         Some(address) => format!("API: {address}, {token}"),
         None if config.api.token.is_some() => format!("API: beside the canvas clients, {token}"),
         None => "API: nowhere".to_owned(),
-    };
-    listen.chain([api]).collect()
+    }
 }
 
-/// What the gateway stands in front of.
-fn gateway(gateway: &GatewayConfig) -> Vec<String> {
-    vec![
+/// A gateway has no API. Where the API would listen, programs find what it counts.
+fn monitoring(config: &Config) -> String {
+    match &config.api.listen_address {
+        Some(address) => format!("metrics: {address}, {}", token(config)),
+        None => "metrics: nowhere".to_owned(),
+    }
+}
+
+fn token(config: &Config) -> &'static str {
+    if config.api.token.is_some() { "asks for its token" } else { "asks for no token" }
+}
+
+/// What the gateway stands in front of, and how.
+fn gateway(gateway: &GatewayConfig, options: &Options) -> Vec<String> {
+    let mut lines = vec![
         format!("upstream: {}", gateway.upstream),
         format!("grace period: {} s", gateway.options.grace.as_secs()),
         format!("awareness interval: {} ms", gateway.options.awareness_interval.as_millis()),
-    ]
+        format!("bytes that wait in all connections: {}", gateway.options.waiting_bytes),
+        format!("trusted proxies: {}", options.trusted_proxies),
+        format!("shutdown timeout: {} s", options.shutdown_timeout.as_secs()),
+    ];
+    if gateway.options.trust_awareness_identity {
+        lines.push("names of people: as pages claim them".to_owned());
+    }
+    if !gateway.ignored.is_empty() {
+        lines.push(format!("without effect beside an upstream: {}", gateway.ignored.join(", ")));
+    }
+    lines
 }
 
 /// Who people are, and by which tokens.

@@ -136,7 +136,7 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Read the configuration, try to listen, look at the database, and say what was found
+    /// Read the configuration, try to listen, look at the database or the upstream, and say what was found
     Check,
     Bench(Box<BenchCommand>),
 }

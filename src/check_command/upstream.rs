@@ -1,7 +1,8 @@
 //! Whether the upstream of a gateway is Lightning's socket: it is asked for a connection, with a token that nobody signed.
 //!
 //! Lightning refuses it with 403 and no body. Any other answer comes from another server, or from a proxy between the
-//! two. Nothing of an answer is repeated but its status.
+//! two. Nothing of an answer is repeated but its status. Lightning looks at the token before it upgrades, so a proxy that
+//! does not pass upgrades on is found only where it answers them itself; a gateway that runs notices it at once.
 //! Not here: the way to the upstream (`runtime/upstream`).
 
 use std::io;
@@ -28,7 +29,10 @@ pub(super) enum Fault {
     Tls(#[source] io::Error),
     /// There is no connection.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(ConnectError),
+    /// Something is there that does not speak TLS, or that nobody vouches for.
+    #[error("TLS to the upstream failed: {0}; check its certificate, and whether it expects ws:// or wss://")]
+    NoTls(#[source] io::Error),
     /// It takes connections and says nothing.
     #[error("the upstream took the connection but did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
@@ -75,7 +79,11 @@ pub(super) enum Fault {
 /// [`Fault`]: it is not there, or not Lightning's.
 pub(super) async fn try_upstream(address: &UpstreamAddress) -> Result<(), Fault> {
     let upstream = Upstream::new(address.clone(), |_| {}).map_err(Fault::Tls)?;
-    let remote = upstream.try_connect().await?;
+    let remote = upstream.try_connect().await.map_err(|error| match error {
+        // What rustls has to say is of this kind.
+        ConnectError::Failed(error) if error.kind() == io::ErrorKind::InvalidData => Fault::NoTls(error),
+        other => Fault::Connect(other),
+    })?;
     judge(remote, address, ANSWER_TIMEOUT).await
 }
 
@@ -112,14 +120,14 @@ async fn judge(
 fn upgrade(address: &UpstreamAddress) -> Request<Empty<Bytes>> {
     let path = address.path();
     Request::get(format!("{path}/websocket?token={TOKEN}&vsn=2.0.0"))
-        .header(header::HOST, address.host())
+        .header(header::HOST, address.authority())
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, KEY)
         .header("x-forwarded-proto", "https")
         .body(Empty::new())
-        .expect("an address has a path that is one, and a host that is text")
+        .expect("an address has a path that is one, and an authority that is text")
 }
 
 async fn is_empty(mut body: Incoming) -> Result<bool, hyper::Error> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::logging;
@@ -125,27 +126,24 @@ impl Collector for Relayed {
         )?;
         page.gauge(
             "gateway_waiting_bytes",
-            "Bytes that wait for either side in all pairs together.",
+            "How much waits for either side in all pairs together, in bytes.",
             i64::try_from(gateway.waiting_bytes()).unwrap_or(i64::MAX),
         )?;
         page.gauge(
             "gateway_upstream_available",
-            "1 if the upstream took the last connection, 0 while it refuses them.",
+            "0 while the upstream refuses connections, else 1.",
             i64::from(gateway.upstream.is_available()),
         )?;
-        let (connects, micros, failures) = gateway.upstream.connects();
-        page.counter("gateway_upstream_connects", "Connections that the upstream took.", None, connects)?;
-        page.counter(
-            "gateway_upstream_connect_failures",
-            "Connections to the upstream that failed.",
-            None,
-            failures,
+        page.seconds(
+            "gateway_upstream_connect",
+            "How long the connections took, TLS included, that the upstream took.",
+            gateway.upstream.connect_seconds(),
         )?;
-        page.counter(
-            "gateway_upstream_connect_microseconds",
-            "Time that the connections took that the upstream took, in microseconds.",
-            None,
-            micros,
+        page.labelled(
+            "gateway_upstream_faults",
+            "What went wrong with an upstream that takes connections, by kind.",
+            "fault",
+            gateway.upstream.faults(),
         )?;
         page.labelled(
             "gateway_dropped_messages",
@@ -216,6 +214,10 @@ impl Page<'_> {
     fn counter(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: u64) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
         metric.encode_counter::<NoLabels, _, u64>(&value, None)
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, times: &Histogram) -> fmt::Result {
+        times.encode(self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?)
     }
 
     fn counters<const N: usize>(

@@ -33,6 +33,7 @@ use super::gateway::Gateway;
 use super::outbox::{Flushed, Outbox};
 use super::read_buffer;
 use super::stream::Stream;
+use super::upstream::Fault;
 use crate::channel::node::Peer as _;
 use crate::gateway::{HeadVerdict, Notice, Verdict, Watch};
 use crate::presence::OwnerId;
@@ -500,8 +501,15 @@ impl Relay {
                 self.clocks.owe_heartbeat();
             }
             Due::Heartbeat => self.say_heartbeat(),
-            Due::End(reason) => return Some(End::Here(reason)),
-            Due::UpstreamSilent => return Some(End::Upstream(CloseReason::UpstreamLost, None)),
+            Due::UpstreamStalled => {
+                self.gateway.upstream.fault(&Fault::Stalled(clocks::STALL_TIMEOUT));
+                return Some(End::Here(CloseReason::UpstreamStalled));
+            }
+            Due::UpstreamSilent => {
+                self.gateway.upstream.fault(&Fault::Silent(clocks::SILENCE_TIMEOUT));
+                return Some(End::Upstream(CloseReason::UpstreamLost, None));
+            }
+            Due::ClientUnresponsive => return Some(End::Here(CloseReason::Unresponsive)),
         }
         None
     }

@@ -4,15 +4,17 @@
 //! Contract: canvas.md F.6, F.7.
 
 mod address;
+mod faults;
 mod remote;
 mod tls;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -22,6 +24,8 @@ use tracing::{info, warn};
 
 use self::address::Target;
 pub use self::address::{BadUpstream, UpstreamAddress};
+pub(crate) use self::faults::Fault;
+use self::faults::Faults;
 pub(crate) use self::remote::Remote;
 use super::stream::Stream;
 
@@ -34,9 +38,8 @@ pub(crate) struct Upstream {
     is_probed: AtomicBool,
     /// Told when that changes.
     observer: Box<dyn Fn(Availability) + Send + Sync>,
-    connects: AtomicU64,
-    connect_micros: AtomicU64,
-    failures: AtomicU64,
+    connect_seconds: Histogram,
+    faults: Faults,
 }
 
 /// What observers of an upstream are told.
@@ -78,9 +81,8 @@ impl Upstream {
             unavailable: Mutex::default(),
             is_probed: AtomicBool::new(false),
             observer: Box::new(observer),
-            connects: AtomicU64::new(0),
-            connect_micros: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            connect_seconds: Histogram::new(CONNECT_BUCKETS),
+            faults: Faults::default(),
         }))
     }
 
@@ -93,10 +95,19 @@ impl Upstream {
         self.unavailable.lock().is_none()
     }
 
-    /// How many connections it took, the time that took in all in microseconds, and how many connections failed.
-    pub(crate) fn connects(&self) -> (u64, u64, u64) {
-        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        (read(&self.connects), read(&self.connect_micros), read(&self.failures))
+    /// How long the connections took, TLS included, that the upstream took.
+    pub(crate) fn connect_seconds(&self) -> &Histogram {
+        &self.connect_seconds
+    }
+
+    /// Counts something that went wrong, and tells the operator.
+    pub(crate) fn fault(&self, fault: &Fault) {
+        self.faults.note(&self.address, fault);
+    }
+
+    /// How often what went wrong, by kind.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.faults.counts()
     }
 
     /// Opens a connection. While the upstream is unavailable it is not tried.
@@ -111,17 +122,9 @@ impl Upstream {
         let began = Instant::now();
         let connected = self.try_connect().await;
         match &connected {
-            Ok(_) => {
-                let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                self.connect_micros.fetch_add(micros, Ordering::Relaxed);
-                self.connects.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                if matches!(error, ConnectError::Unavailable) {
-                    self.found_unavailable();
-                }
-            }
+            Ok(_) => self.connect_seconds.observe(began.elapsed().as_secs_f64()),
+            Err(ConnectError::Unavailable) => self.found_unavailable(),
+            Err(ConnectError::TimedOut | ConnectError::Failed(_)) => {}
         }
         connected
     }
@@ -154,7 +157,7 @@ impl Upstream {
     async fn open(&self) -> io::Result<Remote> {
         let stream = match self.address.target() {
             Target::Unix(path) => return Ok(Remote::Plain(Stream::Unix(UnixStream::connect(path).await?))),
-            Target::Tcp { host, port } => TcpStream::connect((&**host, *port)).await?,
+            Target::Tcp { host, port, .. } => TcpStream::connect((&**host, *port)).await?,
         };
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
@@ -202,9 +205,11 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 /// How long a connect may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long what was sent to the upstream may stay unacknowledged. To the kernel an upstream that has stopped reading is
 /// the same: so it is more than such a one is given (canvas.md F.6: 60 s).
 const USER_TIMEOUT: Duration = Duration::from_secs(90);
+/// In seconds: from a neighbour to one that is about to be given up.
+const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 3.0];
 /// How often an unavailable upstream is tried.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);

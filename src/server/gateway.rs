@@ -45,7 +45,7 @@ use crate::runtime::gateway::Gateway;
 use crate::runtime::relay::{PageParams, Relay, Uplink};
 use crate::runtime::rooms::Settings;
 use crate::runtime::stream::Stream;
-use crate::runtime::upstream::{Remote, UpstreamAddress};
+use crate::runtime::upstream::{Fault, Remote, UpstreamAddress};
 use crate::wire::Vsn;
 
 /// A server in front of an upstream.
@@ -195,6 +195,7 @@ impl Routes {
     async fn answer(&self, transport: Transport, mut request: Request<Incoming>) -> Response<Body> {
         let peer = request.extensions().get::<Peer>().copied();
         if headers::comes_back(request.headers(), &self.hop) {
+            self.gateway.upstream.fault(&Fault::Loop);
             return self.refuse(StatusCode::LOOP_DETECTED);
         }
         let client = request.extensions_mut().remove::<OnUpgrade>();
@@ -247,7 +248,8 @@ impl Routes {
         let upstream = self.gateway.upstream.address();
         let is_trusted = peer.is_some_and(|peer| self.options.trusted_proxies.trusts_peer(peer));
         let (mut parts, body) = request.into_parts();
-        parts.headers = headers::for_upstream(&parts.headers, peer, is_trusted, upstream.host(), &self.hop);
+        parts.headers =
+            headers::for_upstream(&parts.headers, peer, is_trusted, upstream.authority(), &self.hop);
         let name = parts.uri.path().rsplit_once('/').map_or("", |(_, name)| name);
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{}/{name}{query}", upstream.path());

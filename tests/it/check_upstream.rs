@@ -18,13 +18,19 @@ async fn an_upstream_that_refuses_an_invalid_token_as_lightning_does_is_well() {
         "HTTP/1.1 403 Forbidden\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n",
     ] {
-        let (ended, request) = check(answer).await;
+        let (listener, url) = upstream().await;
+        let asked = answer_once(listener, answer.to_owned());
+        let ended = check_at(&url).await;
+        let request = within("the request", asked).await.expect("the upstream does not panic");
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{answer}: {ended:?}");
         let said = "\nupstream answers: 403 to an invalid token, as Lightning does\nall is well\n";
         assert!(ended.stdout.ends_with(said), "{answer}: {ended:?}");
         let path = "GET /socket/websocket?token=presenced-check&vsn=2.0.0 HTTP/1.1\r\n";
         assert!(request.starts_with(path), "{request}");
-        for header in ["connection: upgrade\r\n", "upgrade: websocket\r\n", "sec-websocket-version: 13\r\n"] {
+        let host = format!("host: {}\r\n", url.trim_start_matches("ws://").trim_end_matches("/socket"));
+        for header in
+            [&*host, "connection: upgrade\r\n", "upgrade: websocket\r\n", "sec-websocket-version: 13\r\n"]
+        {
             assert!(request.to_ascii_lowercase().contains(header), "{header} is missing from {request}");
         }
     }
@@ -50,12 +56,12 @@ async fn what_is_not_lightnings_socket_is_said_in_plain_words() {
         ),
     ];
     for (answer, words) in table {
-        let (ended, _) = check(&format!("HTTP/1.1 {answer}")).await;
+        let ended = check(&format!("HTTP/1.1 {answer}")).await;
         assert_wrong(&ended, words);
         assert!(!ended.stdout.contains("html") && !ended.stdout.contains("a.example"), "{ended:?}");
     }
     for answer in ["", "SSH-2.0-OpenSSH_9.9\r\n"] {
-        let (ended, _) = check(answer).await;
+        let ended = check(answer).await;
         assert_wrong(&ended, "the upstream did not answer in HTTP: ");
     }
 }
@@ -69,12 +75,56 @@ async fn an_upstream_that_is_not_there_is_wrong() {
     assert_wrong(&check_at(unix).await, "the upstream refuses connections");
 }
 
-/// Runs the command with an upstream that answers with this; what it found, and what it asked.
-async fn check(answer: &str) -> (Ended, String) {
+#[tokio::test]
+async fn a_port_that_does_not_speak_tls_is_told_apart() {
+    let (listener, url) = upstream().await;
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("somebody connects");
+        // It may be closed before it is read.
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        stream
+    });
+    let ended = check_at(&url.replace("ws://", "wss://")).await;
+    assert_wrong(&ended, "TLS to the upstream failed: ");
+    assert!(ended.stdout.contains("whether it expects ws:// or wss://"), "{ended:?}");
+    within("the connection", answering).await.expect("the upstream does not panic");
+}
+
+#[tokio::test]
+async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
+    let (listener, url) = upstream().await;
+    drop(listener);
+    let flags = [
+        "check",
+        "--port",
+        "0",
+        "--upstream",
+        &url,
+        "--idle-timeout",
+        "5",
+        "--trusted-proxies",
+        "10.0.0.0/8",
+    ];
+    let ended = run(&flags, &[("API_TOKEN", "0123456789abcdef0123456789abcdef")]).await;
+    for line in [
+        &*format!("upstream: {url}"),
+        "metrics: nowhere",
+        "grace period: 5 s",
+        "trusted proxies: 10.0.0.0/8",
+        "without effect beside an upstream: IDLE_TIMEOUT",
+    ] {
+        assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");
+    }
+    assert!(!ended.stdout.contains("API: "), "{ended:?}");
+}
+
+/// Runs the command with an upstream that answers with this; what it found.
+async fn check(answer: &str) -> Ended {
     let (listener, url) = upstream().await;
     let asked = answer_once(listener, answer.to_owned());
     let ended = check_at(&url).await;
-    (ended, within("the request", asked).await.expect("the upstream does not panic"))
+    within("the request", asked).await.expect("the upstream does not panic");
+    ended
 }
 
 async fn check_at(upstream: &str) -> Ended {

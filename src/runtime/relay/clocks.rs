@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::gateway::RelayCounters;
-use crate::session::{CloseReason, Liveness, Silence};
+use crate::session::{Liveness, Silence};
 
 /// When what is due.
 pub(super) struct Clocks {
@@ -29,7 +29,8 @@ pub(super) struct Clocks {
 pub(super) enum Due {
     PingClient,
     Heartbeat,
-    End(CloseReason),
+    ClientUnresponsive,
+    UpstreamStalled,
     UpstreamSilent,
 }
 
@@ -127,12 +128,12 @@ impl Clocks {
             && now >= since + PROGRESS_TIMEOUT
         {
             if taken == before {
-                return Some(Due::End(CloseReason::Unresponsive));
+                return Some(Due::ClientUnresponsive);
             }
             self.blocked = Some((now, taken));
         }
         if self.client_paused.is_some_and(|since| now >= since + STALL_TIMEOUT) {
-            return Some(Due::End(CloseReason::UpstreamStalled));
+            return Some(Due::UpstreamStalled);
         }
         if self.upstream_expires(upstream_heard).is_some_and(|expires| now >= expires) {
             return Some(Due::UpstreamSilent);
@@ -141,7 +142,7 @@ impl Clocks {
         match self.client.look(now) {
             Silence::Short => None,
             Silence::Long => Some(Due::PingClient),
-            Silence::Dead => Some(Due::End(CloseReason::Unresponsive)),
+            Silence::Dead => Some(Due::ClientUnresponsive),
         }
     }
 
@@ -167,9 +168,9 @@ impl Clocks {
 /// How often the upstream is sent a heartbeat: Phoenix closes what is silent for a minute.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 /// How long the upstream may be silent, which answers heartbeats.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a client may stay unread because the upstream takes nothing.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take nothing of what it is sent.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// So late nothing is looked at unless the process, or the machine, has stood still.
@@ -190,7 +191,7 @@ mod tests {
             }
             if let Some(due) = clocks.look(now, heard, 0) {
                 seen.push(((now - start).as_secs(), due));
-                if matches!(due, Due::End(_) | Due::UpstreamSilent) {
+                if matches!(due, Due::ClientUnresponsive | Due::UpstreamStalled | Due::UpstreamSilent) {
                     return seen;
                 }
             }
@@ -202,8 +203,7 @@ mod tests {
     fn a_silent_client_is_pinged_and_then_given_up() {
         let start = Instant::now();
         let mut clocks = Clocks::new(start);
-        let expected =
-            [(15, Due::PingClient), (25, Due::Heartbeat), (25, Due::End(CloseReason::Unresponsive))];
+        let expected = [(15, Due::PingClient), (25, Due::Heartbeat), (25, Due::ClientUnresponsive)];
         assert_eq!(due(&mut clocks, start, 60, start), expected);
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let mut clocks = Clocks::new(start);
         clocks.client_is_paused(true, &counters);
         let seen = due(&mut clocks, start, 90, start);
-        assert_eq!(seen.last(), Some(&(60, Due::End(CloseReason::UpstreamStalled))), "{seen:?}");
+        assert_eq!(seen.last(), Some(&(60, Due::UpstreamStalled)), "{seen:?}");
         assert!(!seen.iter().any(|(_, due)| *due == Due::PingClient), "{seen:?}");
         assert_eq!(counters.paused_clients.load(Ordering::Relaxed), 1);
         clocks.resume(&counters);
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(clocks.look(late, late, 8), None, "it has taken a byte");
         let later = late + PROGRESS_TIMEOUT;
         clocks.heartbeat = later + HEARTBEAT_INTERVAL;
-        assert_eq!(clocks.look(later, later, 8), Some(Due::End(CloseReason::Unresponsive)));
+        assert_eq!(clocks.look(later, later, 8), Some(Due::ClientUnresponsive));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct UpstreamAddress {
 /// What is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    Tcp { host: String, port: u16 },
+    Tcp { authority: Authority, host: String, port: u16 },
     Unix(PathBuf),
 }
 
@@ -41,10 +41,10 @@ impl UpstreamAddress {
         &self.path
     }
 
-    /// What stands in `Host` where a client names none.
-    pub fn host(&self) -> &str {
+    /// What stands in `Host` where a client names none: host and port, as they were written.
+    pub fn authority(&self) -> &str {
         match &self.target {
-            Target::Tcp { host, .. } => host,
+            Target::Tcp { authority, .. } => authority.as_str(),
             Target::Unix(_) => "localhost",
         }
     }
@@ -99,7 +99,7 @@ fn tcp(text: &str) -> Option<(Target, bool, &str)> {
         port => port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)?,
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    (!host.is_empty()).then_some((Target::Tcp { host, port }, is_tls, path))
+    (!host.is_empty()).then_some((Target::Tcp { authority, host, port }, is_tls, path))
 }
 
 /// Where Lightning's is.
@@ -109,18 +109,23 @@ const DEFAULT_PATH: &str = "/socket";
 mod tests {
     use super::*;
 
-    fn tcp(host: &str, port: u16) -> Target {
-        Target::Tcp { host: host.to_owned(), port }
+    fn tcp(authority: &'static str, host: &str, port: u16) -> Target {
+        Target::Tcp { authority: Authority::from_static(authority), host: host.to_owned(), port }
     }
 
     #[test]
     fn an_address_is_a_url_or_the_file_of_a_socket_with_a_path() {
         let table = [
-            ("ws://127.0.0.1:4000/socket", tcp("127.0.0.1", 4000), false, "/socket"),
-            ("ws://lightning", tcp("lightning", 80), false, "/socket"),
-            ("wss://lightning.example.org/socket/", tcp("lightning.example.org", 443), true, "/socket"),
-            ("ws://[::1]:4000/a/b", tcp("::1", 4000), false, "/a/b"),
-            ("ws://h:1/", tcp("h", 1), false, ""),
+            ("ws://127.0.0.1:4000/socket", tcp("127.0.0.1:4000", "127.0.0.1", 4000), false, "/socket"),
+            ("ws://lightning", tcp("lightning", "lightning", 80), false, "/socket"),
+            (
+                "wss://lightning.example.org/socket/",
+                tcp("lightning.example.org", "lightning.example.org", 443),
+                true,
+                "/socket",
+            ),
+            ("ws://[::1]:4000/a/b", tcp("[::1]:4000", "::1", 4000), false, "/a/b"),
+            ("ws://h:1/", tcp("h:1", "h", 1), false, ""),
             (
                 "unix:/run/lightning.sock:/socket",
                 Target::Unix("/run/lightning.sock".into()),

@@ -12,11 +12,11 @@ use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::headers;
 use crate::runtime::gateway::Gateway;
-use crate::runtime::upstream::ConnectError;
+use crate::runtime::upstream::{CONNECT_TIMEOUT, ConnectError, Fault};
 
 /// A request's way to the upstream.
 pub(super) struct Exchange<'a> {
@@ -39,12 +39,7 @@ impl Exchange<'_> {
     /// The status to answer with where the upstream gives none.
     pub(super) async fn run(&self, request: Request<Incoming>) -> Result<Answer, StatusCode> {
         let upstream = &self.gateway.upstream;
-        let remote = upstream.connect().await.map_err(|error| {
-            if !matches!(error, ConnectError::Unavailable) {
-                warn!(upstream = %upstream.address(), %error, "cannot connect to the upstream");
-            }
-            status(&error)
-        })?;
+        let remote = upstream.connect().await.map_err(|error| self.not_connected(error))?;
         let connected =
             http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(remote)).await;
         let (mut sender, connection) = connected.map_err(|_| StatusCode::BAD_GATEWAY)?;
@@ -55,27 +50,43 @@ impl Exchange<'_> {
         });
         let limit = if self.asks_to_upgrade { super::UPGRADE_TIMEOUT } else { POLL_TIMEOUT };
         let answer = timeout(limit, sender.send_request(request)).await;
-        let answer = answer.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?;
+        let answer = answer.map_err(|_| {
+            upstream.fault(&Fault::NoAnswer(limit));
+            StatusCode::GATEWAY_TIMEOUT
+        })?;
         let mut answer = answer.map_err(|error| {
-            warn!(upstream = %upstream.address(), %error, "the upstream's answer is no HTTP");
+            upstream.fault(&Fault::NotHttp(error));
             StatusCode::BAD_GATEWAY
         })?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let status = answer.status();
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            if status.is_server_error() {
+                upstream.fault(&Fault::ServerError(status));
+            } else if self.asks_to_upgrade
+                && [StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED].contains(&status)
+            {
+                upstream.fault(&Fault::NoUpgrade(status));
+            }
             return Ok(Answer::Plain(answer));
         }
         if !self.asks_to_upgrade || !headers::upgrades(answer.headers()) {
+            upstream.fault(&Fault::NotWebSocket);
             return Err(StatusCode::BAD_GATEWAY);
         }
         let upgrade = hyper::upgrade::on(&mut answer);
         Ok(Answer::Upgraded(answer, upgrade))
     }
-}
 
-fn status(error: &ConnectError) -> StatusCode {
-    match error {
-        ConnectError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ConnectError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        ConnectError::Failed(_) => StatusCode::BAD_GATEWAY,
+    /// The status for a client where there is no connection to the upstream.
+    fn not_connected(&self, error: ConnectError) -> StatusCode {
+        let (fault, status) = match error {
+            // It has been told already.
+            ConnectError::Unavailable => return StatusCode::SERVICE_UNAVAILABLE,
+            ConnectError::TimedOut => (Fault::ConnectTimedOut(CONNECT_TIMEOUT), StatusCode::GATEWAY_TIMEOUT),
+            ConnectError::Failed(error) => (Fault::Unreachable(error), StatusCode::BAD_GATEWAY),
+        };
+        self.gateway.upstream.fault(&fault);
+        status
     }
 }
 

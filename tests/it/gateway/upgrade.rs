@@ -5,6 +5,7 @@ use presenced::server::{GatewayOptions, Options, TrustedProxies};
 
 use super::{FakeUpstream, Gateway};
 use crate::support::http::request;
+use crate::support::process::Process;
 use crate::support::raw::Raw;
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn no_other_path_reaches_the_upstream() {
         assert_eq!(answer.status, 404, "{path}");
     }
     assert_eq!(request(gateway.address, "GET", "/health", &[], "").await.status, 200);
-    assert_eq!(gateway.metric("presenced_gateway_upstream_connects_total"), 0.0);
+    assert_eq!(gateway.metric("presenced_gateway_upstream_connect_seconds_count"), 0.0);
 }
 
 #[tokio::test]
@@ -135,14 +136,23 @@ async fn a_gateway_whose_upstream_is_itself_says_so() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_or_no_upgrade_is_a_bad_gateway() {
+async fn an_answer_that_is_no_http_or_no_upgrade_is_a_bad_gateway_and_each_kind_of_fault_is_counted() {
     let upstream = FakeUpstream::listen().await;
     let gateway = Gateway::start(upstream.address()).await;
-    for answer in [
-        "hello\r\n\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n",
-        "",
+    let fault = |label: &str| {
+        gateway.metric(&format!("presenced_gateway_upstream_faults_total{{fault=\"{label}\"}}"))
+    };
+    for (answer, status, label) in [
+        ("hello\r\n\r\n", 502, "not_http"),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n",
+            502,
+            "not_websocket",
+        ),
+        ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", 500, "server_error"),
+        ("HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n", 426, "no_upgrade"),
     ] {
+        assert_eq!(fault(label), 0.0);
         let answering = async {
             let mut end = upstream.accept().await;
             end.write(answer.as_bytes()).await;
@@ -150,6 +160,30 @@ async fn an_answer_that_is_no_http_or_no_upgrade_is_a_bad_gateway() {
         let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "k")];
         let asking = request(gateway.address, "GET", "/socket/websocket", &headers, "");
         let ((), answer) = tokio::join!(answering, asking);
-        assert_eq!((answer.status, answer.headers.get("retry-after")), (502, HeaderMap::new().get("none")));
+        assert_eq!(
+            (answer.status, answer.headers.get("retry-after")),
+            (status, HeaderMap::new().get("none"))
+        );
+        assert_eq!(fault(label), 1.0, "{label}");
     }
+}
+
+#[tokio::test]
+async fn what_every_client_runs_into_is_told_once() {
+    let upstream = FakeUpstream::listen().await;
+    let flag = format!("ws://{}/socket", upstream.address());
+    let process = Process::start(&["--upstream", &flag]).await;
+    for _ in 0..3 {
+        let answering = async {
+            let mut end = upstream.accept().await;
+            end.write(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n").await;
+        };
+        let asking = request(process.address(), "GET", "/socket/longpoll", &[], "");
+        let ((), answer) = tokio::join!(answering, asking);
+        assert_eq!(answer.status, 500);
+    }
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    let told = ended.stderr.lines().filter(|line| line.contains("WARN") && line.contains("upstream fault"));
+    assert_eq!(told.count(), 1, "{}", ended.stderr);
 }
