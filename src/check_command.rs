@@ -46,8 +46,12 @@ pub async fn check(config: &Config) -> Report {
         }
     }
     let is_well = wrong.is_empty();
-    lines.extend(wrong.iter().map(|what| format!("wrong: {what}")));
-    lines.push(if is_well { "all is well" } else { "something is wrong" }.to_owned());
+    lines.extend(wrong.iter().map(|what| format!("error: {what}")));
+    lines.push(match wrong.len() {
+        0 => "configuration OK".to_owned(),
+        1 => "1 error".to_owned(),
+        errors => format!("{errors} errors"),
+    });
     Report { lines, is_well }
 }
 
@@ -58,9 +62,9 @@ fn listen(config: &Config) -> Vec<String> {
 fn api(config: &Config) -> String {
     let token = token(config);
     match &config.api.listen_address {
-        Some(address) => format!("API: {address}, {token}"),
-        None if config.api.token.is_some() => format!("API: beside the canvas clients, {token}"),
-        None => "API: nowhere".to_owned(),
+        Some(address) => format!("HTTP API: {address}, {token}"),
+        None if config.api.token.is_some() => format!("HTTP API: on the main listener, {token}"),
+        None => "HTTP API: disabled".to_owned(),
     }
 }
 
@@ -68,7 +72,7 @@ fn api(config: &Config) -> String {
 fn monitoring(config: &Config) -> String {
     match &config.api.listen_address {
         Some(address) => format!("metrics: {address}, {}", token(config)),
-        None => "metrics: nowhere".to_owned(),
+        None => "metrics: disabled".to_owned(),
     }
 }
 
@@ -177,9 +181,9 @@ fn tls(database: &Database) -> &'static str {
 
 fn keys(keys: Option<&Keys>) -> String {
     match keys.map(Keys::earlier) {
-        None => "token keys: none; no tokens are asked for".to_owned(),
-        Some(0) => "token keys: one".to_owned(),
-        Some(earlier) => format!("token keys: one, and {earlier} of earlier secrets"),
+        None => "token keys: 0; no token is required".to_owned(),
+        Some(0) => "token keys: 1".to_owned(),
+        Some(earlier) => format!("token keys: 1, and {earlier} of earlier secrets"),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns what is known of each, and whom a message may go to. Not here: the client ids that they speak for (`clients`).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::pages::Page;
 
@@ -46,8 +46,8 @@ pub(super) enum Standing {
     /// Connected, it seems; but another connection speaks for its client id. It is neither heard nor told until it has
     /// answered a ping.
     Silent,
-    /// Gone without a word. It may come back until then.
-    Disconnected { until: Instant },
+    /// Gone without a word. It may come back until then: a grace period of this length.
+    Disconnected { until: Instant, grace: Duration },
 }
 
 impl Participant {

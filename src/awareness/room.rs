@@ -96,13 +96,14 @@ impl Room {
         let strong = page.filter(|page| page.is_strong());
         for (&past, participant) in &mut self.participants {
             // A page that has joined again has time to claim its id.
-            if let Standing::Disconnected { until } = participant.standing
+            if let Standing::Disconnected { until, .. } = participant.standing
                 && strong.is_some()
                 && participant.page == strong
                 && until < rejoined
             {
                 participant.returned_until = Some(rejoined);
-                participant.standing = Standing::Disconnected { until: rejoined };
+                participant.standing =
+                    Standing::Disconnected { until: rejoined, grace: self.timing.rejoin_wait };
                 self.timers.insert((rejoined, Timer::Grace(past)));
             }
         }
@@ -359,10 +360,12 @@ impl Room {
             }
             Timer::Grace(id) => {
                 let standing = self.participants.get(&id).map(|participant| participant.standing);
-                if let Some(Standing::Disconnected { until }) = standing
+                if let Some(Standing::Disconnected { until, grace }) = standing
                     && until <= at
                 {
-                    self.end(id, now);
+                    // Nobody could come back to a process that stood still.
+                    let stood_still = now > at + self.timing.pause;
+                    if stood_still { self.stays_until(id, now + grace, now) } else { self.end(id, now) }
                 }
             }
             Timer::Hold(client) => self.clients.lapse(client, now),
@@ -433,7 +436,7 @@ impl Room {
         let waiting = waiting.filter(|waiting| self.participants.contains_key(waiting))?;
         if let Some(participant) = self.participants.get_mut(&waiting) {
             participant.replaced_by = Some(new);
-            participant.standing = Standing::Disconnected { until };
+            participant.standing = Standing::Disconnected { until, grace: self.timing.rejoin_wait };
             participant.returned_until = None;
             self.timers.insert((until, Timer::Grace(waiting)));
         }
@@ -445,7 +448,7 @@ impl Room {
         let Some(participant) = self.participants.get_mut(&id) else { return };
         participant.replaced_by = None;
         let until = participant.returned_until.map_or(until, |returned| returned.max(until));
-        participant.standing = Standing::Disconnected { until };
+        participant.standing = Standing::Disconnected { until, grace: until.saturating_duration_since(now) };
         if until <= now {
             self.end(id, now);
         } else {

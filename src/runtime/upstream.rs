@@ -169,7 +169,9 @@ impl Upstream {
     }
 
     fn found_unavailable(self: &Arc<Self>) {
-        if self.unavailable.lock().replace(Instant::now()).is_some() {
+        // Observers are told in the order of what they are told.
+        let mut unavailable = self.unavailable.lock();
+        if unavailable.replace(Instant::now()).is_some() {
             return;
         }
         warn!(
@@ -181,8 +183,8 @@ impl Upstream {
     }
 
     fn found_available(&self) {
-        let since = self.unavailable.lock().take();
-        let seconds = since.map_or(0, |since| since.elapsed().as_secs());
+        let mut unavailable = self.unavailable.lock();
+        let seconds = unavailable.take().map_or(0, |since| since.elapsed().as_secs());
         info!(upstream = %self.address, seconds, "upstream available again");
         (self.observer)(Availability::Available);
     }

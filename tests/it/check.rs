@@ -26,9 +26,9 @@ async fn the_whole_configuration_is_said_whichever_side_of_the_word_a_flag_stand
     let expected = [
         "listen address: 127.0.0.1:0",
         "listen address: [::1]:0",
-        "API: 127.0.0.1:0, asks for its token",
+        "HTTP API: 127.0.0.1:0, asks for its token",
         "people: who they say they are, for development",
-        "token keys: none; no tokens are asked for",
+        "token keys: 0; no token is required",
         "origins: //a.example",
         "trusted proxies: 10.0.0.0/8, unix",
         "idle timeout: 60 s",
@@ -38,14 +38,14 @@ async fn the_whole_configuration_is_said_whichever_side_of_the_word_a_flag_stand
         "long-poll window: 10000 ms",
         "shutdown timeout: 10 s",
         "review interval: 60 s",
-        "all is well",
+        "configuration OK",
     ];
     assert_eq!(said, expected);
 
     for (variables, line) in [
-        (&[("API_TOKEN", token)][..], "API: beside the canvas clients, asks for its token"),
-        (&[("API_LISTEN_ADDRESS", "127.0.0.1:0")], "API: 127.0.0.1:0, asks for no token"),
-        (&[], "API: nowhere"),
+        (&[("API_TOKEN", token)][..], "HTTP API: on the main listener, asks for its token"),
+        (&[("API_LISTEN_ADDRESS", "127.0.0.1:0")], "HTTP API: 127.0.0.1:0, asks for no token"),
+        (&[], "HTTP API: disabled"),
     ] {
         let ended = run(&["check", "--port", "0"], variables).await;
         assert!(ended.stdout.lines().any(|said| said == line), "{line}: {ended:?}");
@@ -64,10 +64,10 @@ async fn an_address_that_is_taken_or_cannot_be_is_wrong() {
         let ended = run(&[&["check"], &flags[..]].concat(), &[]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
         for place in [&address, socket] {
-            let wrong = format!("wrong: cannot listen on {place}: ");
+            let wrong = format!("error: cannot listen on {place}: ");
             assert!(ended.stdout.lines().any(|line| line.starts_with(&wrong)), "{wrong} is not in {ended:?}");
         }
-        assert!(ended.stdout.ends_with("something is wrong\n"), "{ended:?}");
+        assert!(ended.stdout.ends_with("\n2 errors\n"), "{ended:?}");
     }
 }
 

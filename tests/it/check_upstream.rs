@@ -23,7 +23,7 @@ async fn an_upstream_that_refuses_an_invalid_token_as_lightning_does_is_well() {
         let ended = check_at(&url).await;
         let request = within("the request", asked).await.expect("the upstream does not panic");
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{answer}: {ended:?}");
-        let said = "\nupstream answers: 403 to an invalid token, as Lightning does\nall is well\n";
+        let said = "\nupstream answers: 403 to an invalid token, as Lightning does\nconfiguration OK\n";
         assert!(ended.stdout.ends_with(said), "{answer}: {ended:?}");
         let path = "GET /socket/websocket?token=presenced-check&vsn=2.0.0 HTTP/1.1\r\n";
         assert!(request.starts_with(path), "{request}");
@@ -108,14 +108,14 @@ async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
     let ended = run(&flags, &[("API_TOKEN", "0123456789abcdef0123456789abcdef")]).await;
     for line in [
         &*format!("upstream: {url}"),
-        "metrics: nowhere",
+        "metrics: disabled",
         "grace period: 5 s",
         "trusted proxies: 10.0.0.0/8",
-        "without effect beside an upstream: IDLE_TIMEOUT",
+        "without effect beside an upstream: --idle-timeout",
     ] {
         assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");
     }
-    assert!(!ended.stdout.contains("API: "), "{ended:?}");
+    assert!(!ended.stdout.contains("HTTP API: "), "{ended:?}");
 }
 
 /// Runs the command with an upstream that answers with this; what it found.
@@ -152,7 +152,7 @@ fn answer_once(listener: TcpListener, answer: String) -> JoinHandle<String> {
 
 fn assert_wrong(ended: &Ended, words: &str) {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
-    let wrong = format!("wrong: {words}");
+    let wrong = format!("error: {words}");
     assert!(ended.stdout.lines().any(|line| line.starts_with(&wrong)), "{wrong} is not in {ended:?}");
-    assert!(ended.stdout.ends_with("something is wrong\n"), "{ended:?}");
+    assert!(ended.stdout.ends_with("\n1 error\n"), "{ended:?}");
 }

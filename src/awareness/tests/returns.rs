@@ -56,6 +56,23 @@ fn a_strong_page_that_has_joined_again_has_ten_seconds_to_claim_its_id() {
 }
 
 #[test]
+fn a_grace_period_begins_anew_after_the_process_stood_still() {
+    let mut world = World::new();
+    world.enter(1, strong(1), 11);
+    world.enter(2, strong(2), 22);
+    world.pass_secs(1);
+    world.drop(2, 5);
+    world.look_away();
+    // Nobody looks at the room meanwhile.
+    world.advance_to(world.now + Duration::from_secs(60));
+    world.run();
+    world.pass_ms(4_900);
+    assert_eq!(world.seen(1).get(&22), Some(&true), "it is refreshed");
+    world.pass_ms(200);
+    assert_eq!(world.seen(1).get(&22), Some(&false));
+}
+
+#[test]
 fn without_a_page_the_grace_period_runs_out() {
     let told = others_see(None, |world| {
         world.join(3, None);

@@ -27,7 +27,7 @@ pub(crate) enum Fault {
     NoAnswer(Duration),
     /// What came is no answer.
     #[error("its answer is not HTTP: {0}")]
-    NotHttp(#[source] hyper::Error),
+    NotHttp(String),
     /// 101 to something else than an upgrade to a WebSocket, or without its headers.
     #[error("it answered 101 without agreeing to a WebSocket")]
     NotWebSocket,

@@ -55,7 +55,7 @@ impl Exchange<'_> {
             StatusCode::GATEWAY_TIMEOUT
         })?;
         let mut answer = answer.map_err(|error| {
-            upstream.fault(&Fault::NotHttp(error));
+            upstream.fault(&Fault::NotHttp(error.to_string()));
             StatusCode::BAD_GATEWAY
         })?;
         let status = answer.status();

@@ -36,11 +36,11 @@ async fn a_good_configuration_is_said_to_be_one() {
             &format!(
                 "people: Lightning's database postgres://presenced@127.0.0.1:{port}/{name}, without TLS"
             ),
-            "token keys: one, and 2 of earlier secrets",
+            "token keys: 1, and 2 of earlier secrets",
             "tokens: of a login session, encrypted; of a user's id, signed, with an older Lightning",
             "email verification: required",
             &format!("Lightning's schema: {schema}"),
-            "all is well",
+            "configuration OK",
         ] {
             assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {}", ended.stdout);
         }
@@ -57,16 +57,16 @@ async fn what_the_database_lacks_or_refuses_is_named() {
     let wrong_password = unreadable.url().replace(PASSWORD_IN_URL, "wrong-pa55word");
     let nobody_there = lightning.url().replace(&format!(":{}/", lightning.postgres.port()), ":1/");
     for (url, said) in [
-        (lightning.url(), "wrong: the database lacks users.confirmed_at, workflow_snapshots"),
-        (unreadable.url(), "wrong: permission denied for table users_tokens"),
-        (wrong_password, "wrong: there is no connection: password authentication failed for user"),
+        (lightning.url(), "error: the database lacks users.confirmed_at, workflow_snapshots"),
+        (unreadable.url(), "error: permission denied for table users_tokens"),
+        (wrong_password, "error: there is no connection: password authentication failed for user"),
         (nobody_there, "Connection refused"),
         (lightning.url().replace(&lightning.name, "nowhere"), "database \"nowhere\" does not exist"),
     ] {
         let ended = check(&[("DATABASE_URL", &url), ("SECRET_KEY_BASE", SECRET)]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
         assert!(ended.stdout.contains(said), "{said} is not in {}", ended.stdout);
-        assert!(ended.stdout.ends_with("something is wrong\n") && !ended.stdout.contains("wrong-pa55word"));
+        assert!(ended.stdout.ends_with("\n1 error\n") && !ended.stdout.contains("wrong-pa55word"));
     }
 }
 
@@ -84,7 +84,7 @@ async fn other_people_sources_are_described_as_well() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
         ended.stdout.contains(&format!(
-            "people: the file {path}\ntoken keys: one\ntokens: of a user's id, signed or encrypted\n"
+            "people: the file {path}\ntoken keys: 1\ntokens: of a user's id, signed or encrypted\n"
         )),
         "{ended:?}"
     );
