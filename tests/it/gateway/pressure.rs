@@ -146,11 +146,17 @@ async fn who_is_not_read_because_all_hold_too_much_is_read_again_once_they_do_no
         pairs.push((client, end, writing));
     }
     let waits_alone = pairs.pop();
+    let passed = gateway.metric("presenced_gateway_upstream_sent_bytes_total");
     for (_client, _end, writing) in pairs {
         writing.abort();
     }
     gateway.metric_is("presenced_gateway_pairs", 1.0).await;
-    gateway.metric_is("presenced_gateway_paused_clients", 0.0).await;
+    within("the other to be read again", async {
+        while gateway.metric("presenced_gateway_upstream_sent_bytes_total") == passed {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     drop(waits_alone);
 }
 
