@@ -59,6 +59,15 @@ async fn the_clients_code_and_reason_reach_the_upstream() {
 }
 
 #[tokio::test]
+async fn a_code_that_no_client_may_send_reaches_the_upstream_as_1002() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    client.write(&raw::frame(CLOSE, b"\x03\xEEgone")).await;
+    assert!(matches!(closing(&mut end).await, Event::Close(Some(said)) if said.code == 1002));
+}
+
+#[tokio::test]
 async fn a_client_is_told_the_upstreams_code_unless_it_would_not_come_back() {
     let upstream = FakeUpstream::listen().await;
     let gateway = Gateway::start(upstream.address()).await;

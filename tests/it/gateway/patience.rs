@@ -19,6 +19,8 @@ async fn whoever_takes_or_says_nothing_is_waited_for_and_then_closed() {
         an_upstream_that_takes_nothing_costs_its_client_the_connection_after_a_minute(),
         a_client_that_takes_nothing_is_closed_after_half_a_minute(),
         an_upstream_that_says_nothing_is_given_up_after_two_minutes(),
+        what_an_upstream_said_before_it_closed_waits_for_a_client_that_pauses(),
+        a_heartbeat_waits_for_the_end_of_a_message_and_a_ping_does_not(),
     );
 }
 
@@ -75,6 +77,57 @@ async fn an_upstream_that_says_nothing_is_given_up_after_two_minutes() {
     assert_eq!((closed.first, &closed.payload[..2]), (raw::CLOSE, &1012_u16.to_be_bytes()[..]));
     assert!((115..130).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(reading.await.expect("it reads"), 4, "a heartbeat each 25 s");
+}
+
+async fn what_an_upstream_said_before_it_closed_waits_for_a_client_that_pauses() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    let mut said = 0;
+    // Until the kernel's buffers are full, and no longer: the close is still to be read.
+    while gateway.metric("presenced_gateway_waiting_bytes") == 0.0 {
+        end.say_binary(vec![7; 10_000]).await;
+        said += 10_000;
+        gateway.metric_is("presenced_gateway_upstream_received_bytes_total", f64::from(said)).await;
+    }
+    end.write(b"\x88\x02\x0F\xA0").await;
+    until_closed(&gateway, "by_upstream").await;
+    // Longer than the close itself would be waited for.
+    sleep(Duration::from_secs(8)).await;
+    while said > 0 {
+        let message = client.message().await.expect("the stream goes on");
+        assert_eq!(message.len(), 10_000);
+        said -= 10_000;
+    }
+    assert_eq!(client.closed().await, 4000);
+}
+
+async fn a_heartbeat_waits_for_the_end_of_a_message_and_a_ping_does_not() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    client.write(&raw::frame(raw::BINARY & 0x7F, &[7; 100_000])).await;
+    // A heartbeat is due after 25 s, and the client is pinged before.
+    sleep(Duration::from_secs(20)).await;
+    let ping = client.frame().await.expect("a ping");
+    assert_eq!(ping.first, raw::PING);
+    client.write(&raw::frame(raw::PONG, &ping.payload)).await;
+    sleep(Duration::from_secs(8)).await;
+    client.write(&raw::frame(raw::END, &[7; 100_000])).await;
+    let (mut passed, mut pings) = (0, 0);
+    let heartbeat = loop {
+        match end.event().await.expect("the stream goes on") {
+            Event::Part(part) => passed += part.data.len(),
+            Event::Ping(_) => {
+                assert!(passed < 200_000, "it comes amid the message");
+                pings += 1;
+            }
+            Event::Binary(whole) => passed += whole.len(),
+            other => break other,
+        }
+    };
+    assert_eq!((passed, pings), (200_000, 1));
+    assert!(matches!(heartbeat, Event::Text(text) if text.ends_with(br#""phoenix","heartbeat",{}]"#)));
 }
 
 /// Waits until the gateway's connection is closed for this reason; how long that took.

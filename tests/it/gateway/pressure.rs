@@ -58,6 +58,21 @@ async fn two_hundred_megabytes_wait_outside_for_an_upstream_that_does_not_read()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_short_messages_none_is_lost_where_reading_stops_between_them() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    let message = |number: usize| format!("[\"1\",\"{number}\",\"t\",\"e\",\"{}\"]", "x".repeat(500));
+    let writing =
+        client.write_all_meanwhile((0..SHORT_MESSAGES).map(move |number| raw::text(&message(number))));
+    gateway.metric_is("presenced_gateway_paused_clients", 1.0).await;
+    for number in 0..SHORT_MESSAGES {
+        assert_eq!(end.text().await, message(number));
+    }
+    let _open = writing.await.expect("it writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_takes_nothing_costs_no_client_its_heartbeats() {
     let upstream = FakeUpstream::listen().await;
     let gateway = Gateway::start(upstream.address()).await;
@@ -164,6 +179,9 @@ async fn who_is_not_read_because_all_hold_too_much_is_read_again_once_they_do_no
 const HEARTBEATS: usize = 4_000;
 
 const DOCUMENT: usize = 20_000_000;
+
+/// Together more than is kept, and more than the kernel's buffers hold.
+const SHORT_MESSAGES: usize = 40_000;
 
 /// So many of a megabyte each.
 const MESSAGES: usize = 200;

@@ -1,7 +1,7 @@
 //! Messages pass unchanged and in order, whatever their size and however they are cut.
 
 use bytes::Bytes;
-use presenced::wire::websocket::{DataKind, Event, Part, Violation};
+use presenced::wire::websocket::{self, DataKind, Event, Part, Violation};
 
 use super::{FakeUpstream, Gateway};
 use crate::support::raw::{self, BINARY, END, MIDDLE, TEXT, TEXT_START};
@@ -132,4 +132,29 @@ async fn our_own_words_never_come_between_the_parts_of_a_message() {
     let frame = client.frame().await.expect("the message ends");
     assert_eq!((frame.first, &frame.payload[..]), (END, &b"end"[..]));
     assert_eq!(client.json().await[3], "phx_reply");
+}
+
+#[tokio::test]
+async fn an_upstream_that_pings_is_answered() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (_client, mut end) = upstream.open(&gateway).await;
+    end.write(&websocket::ping(b"there?").websocket()).await;
+    assert_eq!(end.event().await, Some(Event::Pong(Bytes::from_static(b"there?"))));
+}
+
+#[tokio::test]
+async fn awareness_stays_here_however_long_it_is() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (mut client, mut end) = upstream.open(&gateway).await;
+    // A push of `yjs` that begins with type 1, whole and in parts.
+    let awareness = |length: usize| {
+        let head = [&[0, 1, 1, 22, 3][..], b"12workflow:collaborate:xyjs", &[1]].concat();
+        raw::binary(&[head, vec![7; length]].concat())
+    };
+    client
+        .write(&[awareness(10), awareness(200_000), raw::text("[\"1\",\"3\",\"t\",\"e\",{}]")].concat())
+        .await;
+    assert_eq!(end.text().await, "[\"1\",\"3\",\"t\",\"e\",{}]");
 }

@@ -58,6 +58,16 @@ async fn while_the_upstream_refuses_connections_clients_get_503_at_once_and_read
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_gone_is_noticed_without_anybody_who_connects() {
+    let upstream = FakeUpstream::listen().await;
+    let gateway = Gateway::start(upstream.address()).await;
+    let (_client, end) = upstream.open(&gateway).await;
+    drop(upstream);
+    drop(end);
+    gateway.metric_is("presenced_gateway_upstream_available", 0.0).await;
+}
+
+#[tokio::test]
 async fn a_target_that_the_upstreams_path_makes_too_long_is_refused() {
     let upstream = FakeUpstream::listen().await;
     let address = format!("ws://{}/{}", upstream.address(), "p".repeat(1_000));

@@ -73,6 +73,27 @@ describe("for a while", { concurrency: true }, () => {
     assert.ok(after >= GRACE_MS - 100, `gone after ${Math.round(after)} ms`);
   });
 
+  it("who lost the connection has the whole grace again after the gateway stood still", async (t) => {
+    const stage = await Stage.for(t);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const ben = await Canvas.open(t, proxy, "ben", id);
+    await allSeeAll([ada, ben]);
+    proxy.fail();
+    await until("ben is away", () => ben.closes.length > 0);
+    // The gateway has taken note, and has not yet given him up.
+    await sleep(GRACE_MS / 5);
+    stage.gateway.freeze();
+    t.after(() => stage.gateway.thaw());
+    await sleep(GRACE_MS + 2_000);
+    proxy.mend();
+    stage.gateway.thaw();
+    await ben.joined(2);
+    await allSeeAll([ada, ben]);
+    assert.deepEqual(ada.gone, []);
+  });
+
   it("whose connection says nothing more is gone as soon as a ping was in vain", async (t) => {
     const stage = await Stage.for(t);
     const proxy = await Proxy.before(t, stage.gateway);
