@@ -116,6 +116,22 @@ async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
         assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");
     }
     assert!(!ended.stdout.contains("HTTP API: "), "{ended:?}");
+    let variables = [
+        ("UPSTREAM", &*url),
+        ("GRACE", "7"),
+        ("AWARENESS_INTERVAL", "200"),
+        ("GATEWAY_BYTES", "2000000"),
+        ("TRUST_AWARENESS_IDENTITY", "yes"),
+    ];
+    let ended = run(&["check", "--port", "0"], &variables).await;
+    for line in [
+        "grace period: 7 s",
+        "awareness interval: 200 ms",
+        "bytes that wait in all connections: 2000000",
+        "names of people: as pages claim them",
+    ] {
+        assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");
+    }
 }
 
 /// Runs the command with an upstream that answers with this; what it found.

@@ -6,6 +6,7 @@
 mod ends;
 mod faults;
 mod fixtures;
+mod metrics;
 mod patience;
 mod pressure;
 mod streaming;

@@ -2,21 +2,17 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::super::codec::{Entry, Malformed, decode, put_entry, put_number};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
-    /// Whatever comes is read or refused, and what is read is no more than what came.
     #[test]
     fn any_bytes_are_read_or_refused(body in damaged_body()) {
-        if let Ok(entries) = decode(&body) {
-            let texts: usize = entries.iter().filter_map(|entry| entry.state).map(str::len).sum();
-            prop_assert!(texts + 3 * entries.len() < body.len() + 1);
-            let again = encoded(&entries);
-            prop_assert_eq!(decode(&again), Ok(entries));
-        }
+        read_or_refuse(&body);
     }
 
     #[test]
@@ -31,6 +27,25 @@ proptest! {
         let entries: Vec<Entry<'_>> = entries.iter().map(Made::entry).collect();
         let body = encoded(&entries);
         prop_assert_eq!(decode(&body[..at.index(body.len())]), Err(Malformed::EndsEarly));
+    }
+}
+
+/// So many take about a minute.
+#[test]
+fn so_are_a_hundred_and_fifty_thousand_more() {
+    let (mut runner, bodies) = (TestRunner::default(), damaged_body());
+    for _ in 0..150_000 {
+        read_or_refuse(&bodies.new_tree(&mut runner).expect("nothing is filtered").current());
+    }
+}
+
+/// Whatever comes is read or refused, and what is read is no more than what came.
+fn read_or_refuse(body: &[u8]) {
+    if let Ok(entries) = decode(body) {
+        let texts: usize = entries.iter().filter_map(|entry| entry.state).map(str::len).sum();
+        assert!(texts + 3 * entries.len() < body.len() + 1, "{body:x?}");
+        let again = encoded(&entries);
+        assert_eq!(decode(&again), Ok(entries), "{body:x?}");
     }
 }
 

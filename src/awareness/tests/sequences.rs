@@ -80,9 +80,18 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Browsers with one page each: what the page is known by, and its client id. Two share a token, and one has nothing.
-fn browsers() -> [(Option<Page>, u64); 6] {
-    [(strong(1), 10), (strong(2), 20), (strong(3), 30), (weak(4), 40), (weak(4), 41), (None, 50)]
+/// Browsers with one page each: what the page is known by, and its client id. Two are tabs of one load, two share a token,
+/// and one has nothing.
+fn browsers() -> [(Option<Page>, u64); 7] {
+    [
+        (strong(1), 10),
+        (strong(1), 11),
+        (strong(2), 20),
+        (strong(3), 30),
+        (weak(4), 40),
+        (weak(4), 41),
+        (None, 50),
+    ]
 }
 
 struct Play {
@@ -275,6 +284,11 @@ impl Play {
             let mut known = connection.fold.states.clone();
             known.retain(|client, _| !self.world.room.must_not_hear(connection.id, *client));
             assert_eq!(known, table, "what {:?} knows, and what there is", connection.id);
+            if let Some(own) = connection.holds {
+                let mut others = self.world.room.table();
+                others.remove(&own);
+                assert_eq!(table, others, "whoever holds an id is owed all others");
+            }
         }
     }
 

@@ -1,11 +1,15 @@
 //! Whichever side ends: what it had said is delivered, and the other side is told in a way that brings it back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use presenced::server::Stopped;
 use presenced::wire::websocket::{self, CloseFrame, DataKind, Decoder, Event, Limits, Part, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::{FakeUpstream, Gateway, UpstreamEnd};
+use crate::support::process::Process;
 use crate::support::raw::{self, CLOSE};
 use crate::support::within;
 
@@ -25,19 +29,21 @@ async fn what_was_sent_just_before_a_tab_closes_still_arrives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_said_before_it_reset_the_connection_still_arrives() {
     let upstream = FakeUpstream::listen().await;
-    let gateway = Gateway::start(upstream.address()).await;
-    let (mut client, end) = upstream.open(&gateway).await;
+    let process = Process::start(&["--upstream", &format!("ws://{}/socket", upstream.address())]).await;
+    let (mut client, end) = upstream.open_at(process.address(), "vsn=2.0.0").await;
     let (mut reader, mut writer) = end.stream.into_split();
-    let flooding = tokio::spawn(async move {
-        let frame = Part::whole(DataKind::Binary, Bytes::from(vec![7; 100_000])).into_frame().websocket();
-        while writer.write_all(&frame).await.is_ok() {}
-    });
-    // Then the gateway waits until it can write to the client, and the next that it hears is an error.
-    gateway.metric_is("presenced_gateway_paused_upstreams", 1.0).await;
+    let frame = Part::whole(DataKind::Binary, Bytes::from(vec![7; 100_000])).into_frame().websocket();
+    // Until the gateway waits for the client, and reads no more of the upstream.
+    while let Ok(written) = timeout(STUCK, writer.write_all(&frame)).await {
+        written.expect("the gateway reads");
+    }
+    // It stands still, so that it finds what was said and the error at once: with so much unread, the kernel resets the
+    // connection.
+    process.signal("STOP").await;
     let last = "[\"1\",\"2\",\"t\",\"e\",{}]";
     client.write(&[raw::text(last), raw::frame(CLOSE, b"\x03\xE8bye")].concat()).await;
-    // With so much unread, the kernel resets the connection.
     drop(client);
+    process.signal("CONT").await;
     let mut said = Vec::new();
     within("the upstream's end", reader.read_to_end(&mut said)).await.expect("the stream ends");
     let mut decoder = Decoder::of(Role::Client, Limits::RELAYED);
@@ -45,7 +51,6 @@ async fn what_a_client_said_before_it_reset_the_connection_still_arrives() {
     assert_eq!(decoder.decode(&mut rest), Ok(Some(Event::Text(last.into()))));
     let close = CloseFrame { code: 1000, reason: "bye".into() };
     assert_eq!(decoder.decode(&mut rest), Ok(Some(Event::Close(Some(close)))));
-    flooding.await.expect("it writes");
 }
 
 #[tokio::test]
@@ -160,3 +165,6 @@ async fn closing(end: &mut UpstreamEnd) -> Event {
         None => panic!("the stream ended without a close"),
     }
 }
+
+/// A gateway that has read nothing for so long reads nothing until something changes.
+const STUCK: Duration = Duration::from_millis(500);

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use presenced::server::{GatewayOptions, Options};
 use presenced::wire::websocket::{self, DataKind, Event, Part};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use futures::future::join_all;
 
@@ -18,7 +19,7 @@ async fn two_hundred_megabytes_wait_outside_for_a_client_that_does_not_read() {
     let writing = tokio::spawn(async move {
         for number in 0..MESSAGES {
             let frame = Part::whole(DataKind::Binary, message(number).into()).into_frame().websocket();
-            tokio::io::AsyncWriteExt::write_all(&mut end.stream, &frame).await.expect("the gateway reads on");
+            end.stream.write_all(&frame).await.expect("the gateway reads on");
         }
         end
     });
@@ -95,7 +96,7 @@ async fn a_hundred_documents_of_twenty_megabytes_at_once_take_less_than_two_hund
     let upstream = FakeUpstream::listen().await;
     let flag = format!("ws://{}/socket", upstream.address());
     let process = Process::start(&["--upstream", &flag]).await;
-    let document = Part::whole(DataKind::Binary, Bytes::from(vec![7; DOCUMENT])).into_frame().websocket();
+    let document = Part::whole(DataKind::Binary, document()).into_frame().websocket();
     let mut pairs = Vec::new();
     while pairs.len() < 100 {
         pairs.push(upstream.open_at(process.address(), "vsn=2.0.0").await);
@@ -104,7 +105,7 @@ async fn a_hundred_documents_of_twenty_megabytes_at_once_take_less_than_two_hund
         let document = document.clone();
         tokio::spawn(async move {
             let writing = tokio::spawn(async move {
-                let written = tokio::io::AsyncWriteExt::write_all(&mut end.stream, &document).await;
+                let written = end.stream.write_all(&document).await;
                 written.expect("the gateway reads on");
                 end
             });
@@ -173,6 +174,48 @@ async fn who_is_not_read_because_all_hold_too_much_is_read_again_once_they_do_no
     })
     .await;
     drop(waits_alone);
+}
+
+/// Whichever side does not read for a while: what waits is in its kernel's buffers and its sender, not here.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_megabytes_that_wait_both_ways_are_not_in_the_processs_memory() {
+    let upstream = FakeUpstream::listen().await;
+    let flag = format!("ws://{}/socket", upstream.address());
+    let process = Process::start(&["--upstream", &flag]).await;
+    let (mut client, end) = upstream.open_at(process.address(), "vsn=2.0.0").await;
+    let (mut reader, mut writer) = end.stream.into_split();
+    let frame = Part::whole(DataKind::Binary, document()).into_frame().websocket();
+    let (up, down) = (client.write_all_meanwhile((0..10).map(|_| raw::binary(&document()))), frame.clone());
+    let down = tokio::spawn(async move {
+        for _ in 0..10 {
+            writer.write_all(&down).await.expect("the gateway reads on");
+        }
+        writer
+    });
+    // Long enough for whatever might gather.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let read_up = tokio::spawn(async move {
+        let (mut read, mut buffer) = (0, vec![0; 1 << 16]);
+        while read < 10 * DOCUMENT {
+            read += reader.read(&mut buffer).await.expect("the stream goes on");
+        }
+        reader
+    });
+    let mut read = 0;
+    while read < 10 * DOCUMENT {
+        read += client.frame_but_pings_unanswered().await.expect("the stream goes on").payload.len();
+    }
+    let _open = (read_up.await, up.await, down.await);
+    let peak = process.peak_memory();
+    assert!(peak < 40_000_000, "{peak} bytes at most");
+}
+
+/// A document, as the upstream sends it: a push of `yjs` with sync step 2.
+fn document() -> Bytes {
+    let head = [&[0, 1, 22, 3][..], b"1workflow:collaborate:xyjs", &[0, 1, 0xFF, 0xFF, 0x7F]].concat();
+    let mut document = vec![7; DOCUMENT];
+    document[..head.len()].copy_from_slice(&head);
+    document.into()
 }
 
 /// Their answers weigh more than may wait for a client.

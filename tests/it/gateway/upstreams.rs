@@ -68,6 +68,31 @@ async fn an_upstream_that_is_gone_is_noticed_without_anybody_who_connects() {
 }
 
 #[tokio::test]
+async fn an_operator_reads_when_the_upstream_goes_and_when_it_comes() {
+    let upstream = FakeUpstream::listen().await;
+    let address = upstream.address();
+    let process = Process::start(&["--upstream", &format!("ws://{address}/socket")]).await;
+    drop(upstream);
+    let asked = || request(process.address(), "GET", "/socket/longpoll", &[], "");
+    assert_eq!((asked().await.status, asked().await.status), (503, 503));
+    let upstream = TcpListener::bind(address).await.expect("the port is free again");
+    within("the upstream to be tried", upstream.accept()).await.expect("a connection");
+    within("the gateway to be ready", async {
+        while request(process.address(), "GET", "/ready", &[], "").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    let lines = |level: &str, words: &str| {
+        ended.stderr.lines().filter(|line| line.contains(level) && line.contains(words)).count()
+    };
+    assert_eq!(lines("WARN", "upstream unavailable"), 1, "{}", ended.stderr);
+    assert_eq!(lines("INFO", "upstream available again"), 1, "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn a_target_that_the_upstreams_path_makes_too_long_is_refused() {
     let upstream = FakeUpstream::listen().await;
     let address = format!("ws://{}/{}", upstream.address(), "p".repeat(1_000));

@@ -163,6 +163,16 @@ impl Raw {
         }
     }
 
+    /// The same where somebody else writes: they are not answered.
+    pub async fn frame_but_pings_unanswered(&mut self) -> Option<Frame> {
+        loop {
+            let next = self.frame().await?;
+            if next.first != PING {
+                return Some(next);
+            }
+        }
+    }
+
     /// The next message, of as many frames as it comes in, none of them a control frame; `None` where the stream ended.
     pub async fn message(&mut self) -> Option<Bytes> {
         let mut whole = BytesMut::new();

@@ -55,6 +55,8 @@ describe("a page in a browser", { concurrency: 2 }, () => {
     const session = await ben.page.context().newCDPSession(ben.page);
     await session.send("Page.setWebLifecycleState", { state: "frozen" });
     await sleep(FROZEN_MS);
+    const slept = await ben.page.evaluate(() => canvas.longestPause());
+    assert.ok(slept > FROZEN_MS - 5_000, `its timers stood still for ${slept} ms`);
     assert.deepEqual(await ada.others(), [ben.id]);
     assert.deepEqual(await ada.went(ben.id), []);
     await session.send("Page.setWebLifecycleState", { state: "active" });

@@ -33,6 +33,14 @@ awareness.on("change", ({ added, removed }) => {
   for (const id of removed) changes.push({ at: Date.now(), id, came: false });
 });
 
+/** The longest time between two turns of a timer. */
+let [tick, pause] = [Date.now(), 0];
+const turn = () => {
+  pause = Math.max(pause, Date.now() - tick);
+  tick = Date.now();
+};
+setInterval(turn, 200);
+
 window.canvas = {
   clientID: doc.clientID,
   changes,
@@ -40,5 +48,6 @@ window.canvas = {
   others: () => [...awareness.getStates()].filter(([id, { user }]) => id !== doc.clientID && user).map(([id]) => id),
   isSettled: () => doc.getMap("workflow").size > 0 && Boolean(awareness.getLocalState()?.lastSeen),
   move: (x, y) => awareness.setLocalStateField("cursor", { x, y }),
+  longestPause: () => Math.max(pause, Date.now() - tick),
   cursorOf: (id) => awareness.getStates().get(id)?.cursor,
 };

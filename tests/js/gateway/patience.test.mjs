@@ -5,6 +5,8 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { allSeeAll, Canvas, openAll } from "../support/canvas.mjs";
 import { until } from "../support/news.mjs";
+import { Person } from "../support/person.mjs";
+import { webSocketClients } from "../support/phoenix.mjs";
 import { Proxy } from "../support/proxy.mjs";
 import { Stage, workflow } from "../support/stage.mjs";
 
@@ -36,6 +38,8 @@ describe("for a while", { concurrency: true }, () => {
     const stage = await Stage.for(t);
     const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
     await allSeeAll([ada, ben]);
+    const run = new Person(t, webSocketClients[0], stage.gateway, "ada", { params: { token: "good:ada" } }).seat("run:7");
+    await run.join();
     stage.upstream.freeze();
     t.after(() => stage.upstream.thaw());
     const seen = [];
@@ -49,6 +53,7 @@ describe("for a while", { concurrency: true }, () => {
       moves += 1;
       ada.say("cursor", { x: moves, y: 0 });
       ada.edit((doc) => doc.getArray("order").push([moves]));
+      run.say("push", { n: moves });
       await sleep(500);
     }
     await until("the last move is seen", () => seen.at(-1) === moves);
@@ -57,6 +62,9 @@ describe("for a while", { concurrency: true }, () => {
     stage.upstream.thaw();
     await until("every edit has arrived", () => ben.doc.getArray("order").length === moves);
     assert.deepEqual(ben.doc.getArray("order").toArray(), seen);
+    // Yjs would put edits into their order itself; what is echoed shows in which they came.
+    await until("every push has come back", () => run.received("pushed").length === moves);
+    assert.deepEqual(run.received("pushed").map(({ n }) => n), seen);
   });
 
   it("who loses the connection is gone after the grace if they do not come back, and not before", async (t) => {
@@ -71,6 +79,33 @@ describe("for a while", { concurrency: true }, () => {
     await ada.seesOnly([]);
     const after = ada.gone.at(-1).at - lost;
     assert.ok(after >= GRACE_MS - 100, `gone after ${Math.round(after)} ms`);
+  });
+
+  it("who is logged out is gone after the grace: nobody lets them in again", async (t) => {
+    const stage = await Stage.for(t);
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll([ada, ben]);
+    await stage.upstream.control("refuse", { status: 403 });
+    const closed = performance.now();
+    await stage.upstream.control("disconnect", { person: "ben" });
+    await ada.seesOnly([]);
+    const after = ada.gone.at(-1).at - closed;
+    assert.ok(after >= GRACE_MS - 100, `gone after ${Math.round(after)} ms`);
+    assert.equal(ben.joins.length, 1);
+  });
+
+  it("two tabs of a person that wake after the grace are both there again", async (t) => {
+    const stage = await Stage.for(t);
+    const proxy = await Proxy.before(t, stage.gateway);
+    const id = workflow();
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const tabs = await openAll(t, proxy, ["ben", "ben"], id, { session: "one login" });
+    await allSeeAll([ada, ...tabs]);
+    proxy.fail();
+    await ada.seesOnly([]);
+    proxy.mend();
+    await Promise.all(tabs.map((tab) => tab.joined(2)));
+    await allSeeAll([ada, ...tabs]);
   });
 
   it("who lost the connection has the whole grace again after the gateway stood still", async (t) => {

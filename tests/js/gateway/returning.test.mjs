@@ -60,6 +60,29 @@ describe("who loses the connection", () => {
     await ada.seesOnly([], AT_ONCE);
   });
 
+  it("a page that gives its connection up, because no heartbeat was answered, comes back and was never away", async (t) => {
+    const [ada, ben] = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
+    await allSeeAll([ada, ben]);
+    // What phoenix.js does when the time is up: it closes with 1000 and a reason.
+    ben.socket.pendingHeartbeatRef = ben.socket.makeRef();
+    ben.socket.heartbeatTimeout();
+    await ben.joined(2);
+    await allSeeAll([ada, ben]);
+    assert.deepEqual(ada.gone, []);
+  });
+
+  it("a page that its browser brings back from its cache is there once", async (t) => {
+    const id = workflow();
+    const page = { session: "one login", requestId: "one-load-of-a-page-0010" };
+    const ada = await Canvas.open(t, stage.gateway, "ada", id);
+    const before = await Canvas.open(t, stage.gateway, "ben", id, page);
+    await allSeeAll([ada, before]);
+    before.close();
+    await ada.seesOnly([]);
+    const anew = await Canvas.open(t, stage.gateway, "ben", id, page);
+    await allSeeAll([ada, anew]);
+  });
+
   it("a page that is loaded anew without a close frame is seen once", async (t) => {
     const proxy = await Proxy.before(t, stage.gateway);
     const id = workflow();

@@ -50,6 +50,21 @@ it("nothing of awareness reaches the upstream, nor does anything of it come from
   assert.equal(counts.awareness ?? 0, 0);
 });
 
+it("who is nobody at first is seen once Lightning says who they are", async (t) => {
+  const id = workflow();
+  const ada = await Canvas.open(t, stage.gateway, "ada", id);
+  const late = await Canvas.open(t, stage.gateway, "nobody", id);
+  late.say("cursor", { x: 1, y: 1 });
+  await until("ada is seen", () => late.others.has(ada.clientID));
+  assert.deepEqual(ada.sees, []);
+  const user = { id: "0f4c", first_name: "Late", last_name: "Comer", email: "late@example.org" };
+  await stage.upstream.control("push", { topic: late.topic, event: "session_context_updated" }, { user });
+  late.say("cursor", { x: 2, y: 2 });
+  await until("they are seen", () => ada.sees[0] === "Late Comer");
+  assert.deepEqual(ada.cursorOf(late), { x: 2, y: 2 });
+  assert.equal(late.others.get(ada.clientID).user.name, ada.user.name, "nobody else has become another");
+});
+
 it("a page is never sent its own entry, nor an awareness message of nobody", async (t) => {
   const canvases = await openAll(t, stage.gateway, ["ada", "ben"], workflow());
   await allSeeAll(canvases);

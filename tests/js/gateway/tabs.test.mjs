@@ -39,3 +39,15 @@ it("one of them closes, and the other stays", async (t) => {
   first.close();
   await ben.seesOnly([second]);
 });
+
+it("three tabs of one load are all shown, and stay so", async (t) => {
+  const id = workflow();
+  const tab = { session: "one login", requestId: "one-load-of-a-page-0003" };
+  const tabs = [];
+  for (let i = 0; i < 3; i += 1) tabs.push(await Canvas.open(t, stage.gateway, "ada", id, tab));
+  const ben = await Canvas.open(t, stage.gateway, "ben", id);
+  await allSeeAll([ben, ...tabs]);
+  await sleep(3_000);
+  await allSeeAll([ben, ...tabs]);
+  assert.deepEqual([ben, ...tabs].flatMap(({ closes, gone }) => [...closes, ...gone]), []);
+});

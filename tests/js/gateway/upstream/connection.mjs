@@ -7,7 +7,6 @@ export class Connection {
   #lightning;
   #websocket;
   #channels = new Map();
-  #waiting = [];
   #idle;
 
   constructor(lightning, websocket, person) {
@@ -32,11 +31,6 @@ export class Connection {
 
   close(code, reason) {
     this.#websocket.close(code, reason);
-  }
-
-  /** Dies without a close frame. */
-  cut() {
-    this.#websocket.terminate();
   }
 
   push(joinRef, topic, event, payload) {
@@ -69,22 +63,6 @@ export class Connection {
       this.reply(message, "ok");
       return;
     }
-    const wait = this.#lightning.asleepFor;
-    if (wait > 0 || this.#waiting.length > 0) {
-      this.#waiting.push(message);
-      if (this.#waiting.length === 1) setTimeout(() => this.#wake(), wait);
-      return;
-    }
-    this.#handle(message);
-  }
-
-  #wake() {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    waiting.forEach((message) => this.#handle(message));
-  }
-
-  #handle(message) {
     const { topic, event } = message;
     if (event === "phx_join") return this.#join(message);
     const channel = this.#channels.get(topic);

@@ -1,9 +1,7 @@
 // What a test asks over HTTP: `GET /counts`, and faults by `POST /control/<what>?<how>`.
 //
-// * `sleep?ms=`: the channels do nothing for so long
 // * `refuse?status=`: new connections are refused with this status; without one they are taken again
 // * `disconnect?person=&code=`: connections are closed, one person's or all, with 1001 if no code is given
-// * `cut?person=`: connections die without a close frame
 // * `close?topic=&person=`, `crash?topic=&person=`: channels end with `phx_close`, `phx_error`
 // * `push?topic=&event=`, with an object as body: everybody in the room is pushed this
 
@@ -20,15 +18,11 @@ export async function control(lightning, request, response) {
 }
 
 const FAULTS = {
-  sleep: (lightning, { ms }) => lightning.sleep(Number(ms)),
   refuse: (lightning, { status }) => {
     lightning.refusal = status ? Number(status) : undefined;
   },
   disconnect: (lightning, { person, code = "1001" }) => {
     for (const connection of of(lightning, person)) connection.close(Number(code), "");
-  },
-  cut: (lightning, { person }) => {
-    for (const connection of of(lightning, person)) connection.cut();
   },
   close: (lightning, { topic, person }) => {
     for (const connection of of(lightning, person)) connection.endChannel(topic, "phx_close");

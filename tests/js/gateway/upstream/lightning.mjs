@@ -10,7 +10,6 @@ export class Lightning {
   headers = [];
   #rooms = new Map();
   #counts = {};
-  #asleepUntil = 0;
 
   /** The room of a topic. It is kept, as Lightning keeps documents in its database. */
   room(topic, workflow) {
@@ -28,15 +27,5 @@ export class Lightning {
 
   get counts() {
     return { connections: this.connections.size, headers: this.headers, ...this.#counts };
-  }
-
-  /** Lets every channel sleep for so long: nothing is read, joins wait. Heartbeats are answered. */
-  sleep(ms) {
-    this.#asleepUntil = performance.now() + ms;
-  }
-
-  /** How long the channels sleep yet. */
-  get asleepFor() {
-    return Math.max(0, this.#asleepUntil - performance.now());
   }
 }
