@@ -96,7 +96,7 @@ async function configuration(words, ports) {
   for (const [known, ours] of Object.entries(ports)) {
     const replaced = lines
       .replaceAll(`listen ${known};`, `listen 127.0.0.1:${ours};`)
-      .replaceAll(`127.0.0.1:${known};`, `127.0.0.1:${ours};`);
+      .replaceAll(new RegExp(`127\\.0\\.0\\.1:${known}\\b`, "g"), `127.0.0.1:${ours}`);
     assert.notEqual(replaced, lines, `port ${known}`);
     lines = replaced;
   }
