@@ -14,9 +14,10 @@ mod proxies;
 mod request;
 mod requests;
 mod subprotocol;
+mod transport_path;
 mod websocket;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use http::{HeaderValue, Response, header};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use warp::filters::BoxedFilter;
+use warp::path::FullPath;
 use warp::{Filter, Reply};
 
 use self::admission::Admission;
@@ -37,7 +39,7 @@ use self::request::{request, request_with_body};
 use self::requests::{Requests, routes_service};
 use crate::api::Api;
 use crate::channel::erased::Endpoint;
-use crate::channel::{Connect, Handle, Hooks, Router};
+use crate::channel::{Connect, Handle, Hooks, Router, Transport};
 use crate::ops::metrics::Metrics;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
@@ -192,16 +194,12 @@ impl Server {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
         let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
         let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
-        let mount = mount(&self.options.mount);
         let (hub, allowed) = (self.hub.clone(), admission.clone());
-        let websocket = mount
-            .clone()
-            .and(warp::path!("websocket"))
+        let websocket = under(&self.options.mount, Transport::WebSocket)
             .and(request())
             .then(move |request| websocket::answer(hub.clone(), allowed.clone(), request));
         let hub = self.hub.clone();
-        let longpoll = mount
-            .and(warp::path!("longpoll"))
+        let longpoll = under(&self.options.mount, Transport::LongPoll)
             .and(request_with_body())
             .then(move |request| longpoll::answer(hub.clone(), longpoll.clone(), admission.clone(), request));
         let routes = websocket.or(longpoll).unify().or(health(readiness.clone())).unify();
@@ -245,7 +243,8 @@ async fn serve_api(
 /// What is counted, as a page.
 fn metrics_page(metrics: Metrics) -> BoxedFilter<(warp::reply::Response,)> {
     let metrics = Arc::new(metrics);
-    let page = warp::get().and(warp::path!("metrics")).map(move || {
+    let asked = warp::get().or(warp::head()).unify();
+    let page = asked.and(warp::path!("metrics")).map(move || {
         let mut page = Response::new(metrics.encode());
         let content_type = HeaderValue::from_static(Metrics::CONTENT_TYPE);
         page.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -259,8 +258,12 @@ fn nothing<T: Send + 'static>() -> BoxedFilter<(T,)> {
     warp::any().and_then(|| async { Err::<T, _>(warp::reject::not_found()) }).boxed()
 }
 
-/// The segments of the mount path.
-fn mount(path: &str) -> BoxedFilter<()> {
-    let segments = path.split('/').filter(|segment| !segment.is_empty());
-    segments.fold(warp::any().boxed(), |mount, segment| mount.and(warp::path(segment.to_owned())).boxed())
+/// The path of a transport.
+fn under(mount: &str, transport: Transport) -> BoxedFilter<()> {
+    let mount = mount.to_owned();
+    let is_here = move |path: FullPath| {
+        let is_here = transport_path::transport(&mount, path.as_str()) == Some(transport);
+        ready(if is_here { Ok(()) } else { Err(warp::reject::not_found()) })
+    };
+    warp::path::full().and_then(is_here).untuple_one().boxed()
 }

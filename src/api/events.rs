@@ -57,7 +57,9 @@ fn answer(watch: Watch, stopping: &CancellationToken) -> warp::reply::Response {
         Some((Ok::<_, Infallible>(event(&told)), watch))
     });
     let until_stop = told.take_until(stopping.clone().cancelled_owned());
-    sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(until_stop)).into_response()
+    let events = sse::reply(sse::keep_alive().interval(KEEP_ALIVE).stream(until_stop));
+    // nginx would hold events back to compress them, whatever it is told of buffering.
+    warp::reply::with_header(events, "x-accel-buffering", "no").into_response()
 }
 
 fn event(told: &Watched) -> Event {

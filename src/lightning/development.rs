@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, ready};
 use indexmap::IndexSet;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use tracing::debug;
 use uuid::Uuid;
 
 use super::people::{Access, Account, Answer, People, Project, Workflow};
@@ -15,7 +16,8 @@ use super::user::User;
 use crate::channel::{ConnectInfo, Params, Refusal};
 
 /// Takes people from the connection's parameters: `user_id`, and optionally `first_name`, `last_name` and `email`.
-/// Without a `user_id` one is a guest of one's own. Every project and every workflow exists.
+/// Without a `user_id` one is a guest of one's own. Every project and every workflow exists. Ids that are names of
+/// JavaScript's `Object.prototype` are refused: phoenix.js up to 1.8.5 keeps lists in plain objects.
 ///
 /// A user who connects with `role=viewer` is a viewer of every project, in all tabs, until connecting without it. The
 /// last 1000 viewers are remembered; one before them may edit.
@@ -45,6 +47,10 @@ impl Development {
 impl People for Development {
     fn account<'a>(&'a self, info: &'a ConnectInfo) -> BoxFuture<'a, Result<Account, Refusal>> {
         let user = user(&info.params, Uuid::new_v4());
+        if NO_KEYS.contains(&&*user.id) {
+            debug!(user = user.id, "a user of this id would spoil the lists of older phoenix.js");
+            return ready(Err(Refusal::FORBIDDEN)).boxed();
+        }
         self.remember(&user.id, info.params.get("role"));
         ready(Ok(Account { user: Arc::new(user), login_session: None })).boxed()
     }
@@ -97,6 +103,22 @@ fn user(params: &Params, guest: Uuid) -> User {
 
 /// One project holds everything, whatever it is called.
 const PROJECT: &str = "development";
+
+/// The names that every JavaScript object has.
+const NO_KEYS: [&str; 12] = [
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
 
 /// Nobody's memory is to be filled by whoever connects under ever new names.
 const MOST_VIEWERS: usize = 1000;

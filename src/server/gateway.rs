@@ -34,6 +34,7 @@ use super::listener::{Listeners, Peer};
 use super::patience::Patience;
 use super::requests::{Answers, Body, Requests, routes_service};
 use super::subprotocol::Subprotocol;
+use super::transport_path::transport;
 use super::{Options, Stopped, metrics_page, serve_api};
 use crate::api::Access;
 use crate::awareness::Timing;
@@ -161,7 +162,7 @@ impl GatewayServer {
         service_fn(move |request: Request<Incoming>| {
             let (routes, own) = (routes.clone(), own.clone());
             async move {
-                if let Some(transport) = routes.transport(request.uri().path()) {
+                if let Some(transport) = transport(&routes.options.mount, request.uri().path()) {
                     return Ok(routes.answer(transport, request).await);
                 }
                 own.call(request).await
@@ -182,15 +183,6 @@ impl Default for GatewayOptions {
 }
 
 impl Routes {
-    /// The transport whose path this is, letter by letter.
-    fn transport(&self, path: &str) -> Option<Transport> {
-        match path.strip_prefix(self.options.mount.trim_end_matches('/'))? {
-            "/websocket" => Some(Transport::WebSocket),
-            "/longpoll" => Some(Transport::LongPoll),
-            _ => None,
-        }
-    }
-
     /// Passes a request on, and its answer back. Where both ends agree to it they become a relay.
     async fn answer(&self, transport: Transport, mut request: Request<Incoming>) -> Response<Body> {
         let peer = request.extensions().get::<Peer>().copied();

@@ -51,7 +51,9 @@ impl TrustedProxies {
     /// other end says nothing, or is not trusted.
     pub(super) fn client(&self, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
-        let mut entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        // Empty elements of a list do not count (RFC 9110, 5.6.1).
+        let mut entries = entries.filter(|entry| !entry.trim_ascii().is_empty());
         let (mut client, mut vouches) = match peer {
             Peer::Ip(address) => (Some(address), self.trusts(address)),
             Peer::Unix => (None, self.unix),
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_address_ends_the_chain() {
-        for bad in ["unknown", "", "_hidden", "198.51.100.1.", "ä"] {
+        for bad in ["unknown", "_hidden", "198.51.100.1.", "ä"] {
             let lines = [&format!("203.0.113.9, {bad}, 10.0.0.2")[..]];
             assert_eq!(
                 client("10.0.0.0/8", from("10.0.0.1"), &lines).as_deref(),
@@ -147,7 +149,14 @@ mod tests {
                 "{bad:?}"
             );
         }
-        assert_eq!(client("10.0.0.0/8", from("10.0.0.1"), &["203.0.113.9", ""]).as_deref(), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn empty_entries_do_not_count() {
+        for lines in [&["203.0.113.9, "][..], &["203.0.113.9", ""], &["203.0.113.9,, ,10.0.0.2"]] {
+            let seen = client("10.0.0.0/8", from("10.0.0.1"), lines);
+            assert_eq!(seen.as_deref(), Some("203.0.113.9"), "{lines:?}");
+        }
     }
 
     #[test]

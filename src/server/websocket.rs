@@ -38,6 +38,8 @@ pub(super) async fn answer(hub: Arc<Hub>, admission: Arc<Admission>, request: Re
             hub.counters().refused(StatusCode::BAD_REQUEST);
             let mut response = Response::new(reason);
             *response.status_mut() = StatusCode::BAD_REQUEST;
+            // What is spoken here, for whoever asked for another version (RFC 6455, 4.4).
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             response
         }
     }

@@ -140,6 +140,34 @@ async fn another_mount_moves_both_transports() {
     assert_eq!(get(&server, "?vsn=2.0.0", &[]).await.status, 404);
 }
 
+/// As a proxy makes it whose prefix lacks its slash, or has one too many.
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_segments_of_a_path_do_not_count() {
+    let (server, _) = start().await;
+    for path in ["/socket//websocket", "//socket/websocket"] {
+        let mut raw = Raw::connect(server.address()).await;
+        raw.write(handshake(&format!("{path}?vsn=2.0.0")).as_bytes()).await;
+        assert!(raw.head().await.starts_with("HTTP/1.1 101 "), "{path}");
+    }
+    assert_eq!(request(server.address(), "GET", "/socket/%2Fwebsocket", &[], "").await.status, 404);
+    let lobbies = Running::start(lobbies(), Options::default()).await;
+    let longpoll = request(lobbies.address(), "GET", "/socket//longpoll?vsn=2.0.0", &[], "").await;
+    assert_eq!(longpoll.json()["status"], 410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_another_version_is_told_which_is_spoken() {
+    let (server, _) = start().await;
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "8"),
+    ];
+    let answer = get(&server, "?vsn=2.0.0", &headers).await;
+    assert_eq!((answer.status, answer.header("sec-websocket-version")), (400, "13"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_along_with_the_handshake_is_read() {
     let (server, _) = start().await;

@@ -63,6 +63,17 @@ async fn a_variable_that_cannot_be_read_ends_with_78() {
     assert!(ended.stderr.starts_with("presenced: PORT: 'abc': "), "{}", ended.stderr);
 }
 
+/// phoenix.js up to 1.8.5 keeps its lists in plain objects, and would keep this key's in every one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_development_nobody_has_a_name_that_every_javascript_object_has() {
+    let process = Process::start(&[]).await;
+    for (name, status) in [("__proto__", 403), ("constructor", 403), ("proto", 400)] {
+        let path = format!("/socket/websocket?vsn=2.0.0&user_id={name}");
+        // 400 says that only the upgrade is lacking.
+        assert_eq!(request(process.address(), "GET", &path, &[], "").await.status, status, "{name}");
+    }
+}
+
 /// It is how a compose file says that a variable is not set.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_variable_is_as_good_as_none() {

@@ -103,6 +103,8 @@ async fn metrics_ask_for_the_token_and_health_does_not() {
         [("authorization", bearer.as_str()), ("host", "api.example"), ("origin", "https://a.example")];
     let page = request(api, "GET", "/metrics", &headers, "").await;
     assert_eq!((page.status, page.text().ends_with("# EOF\n")), (200, true));
+    let head = request(api, "HEAD", "/metrics", &headers, "").await;
+    assert_eq!((head.status, head.text()), (200, ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

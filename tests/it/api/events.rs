@@ -115,6 +115,16 @@ async fn a_stream_whose_reader_stalls_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_told_to_hold_no_event_back() {
+    let served = Served::start(Options::default()).await;
+    let mut raw = Raw::connect(served.api).await;
+    let asks = format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", under_base("workflows/w1/events"));
+    raw.write(asks.as_bytes()).await;
+    let head = raw.head().await;
+    assert!(head.to_ascii_lowercase().contains("\r\nx-accel-buffering: no\r\n"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn streams_whose_readers_are_gone_are_closed() {
     let mut process = Process::start(&["--api-listen-address", "127.0.0.1:0"]).await;
     let api = api_address(&mut process).await;

@@ -107,7 +107,6 @@ async fn no_other_path_reaches_the_upstream() {
         "/",
         "/socket",
         "/socket/",
-        "/socket/websocket/",
         "/socket/other",
         "/socketwebsocket",
         "/socket/./websocket",
