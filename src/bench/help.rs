@@ -6,7 +6,7 @@ macro_rules! help {
             $mode,
             "
 
-Exit codes: 0 all came as expected; 1 something was lost, doubled, out of order or refused, or the run ended early; 2
+Exit codes: 0 all came as expected; 1 something was lost, doubled, out of order or refused, or the run ended early; 2 \
 unusable arguments. Ctrl-C ends a run early and tells what it has."
         )
     };
@@ -27,14 +27,14 @@ What --json writes is one object. A key that does not apply to a run is null:
                             resident_after_kb
   timeline                  what came, in parts of a tenth of a second: at_s, received
 
-Exit codes: 0 all came as expected; 1 something was lost, doubled, out of order or refused, or the run ended early; 2
+Exit codes: 0 all came as expected; 1 something was lost, doubled, out of order or refused, or the run ended early; 2 \
 unusable arguments.";
 
 pub(super) const IDLE: &str = help!(
     "\
 Counts sightings: each client is owed the sight of each member of its group, in presence_state or presence_diff.
 Latency: from opening the connection to the end of the join.
-Figures: clients_joined, connect_join_s, joins_per_s, and with --pid kb_per_connection: the server's memory behind the
+Figures: clients_joined, connect_join_s, joins_per_s, and with --pid kb_per_connection: the server's memory behind the \
 stay, less that before, for each client.
 
 Examples:
@@ -68,7 +68,7 @@ Examples:
 
 pub(super) const CHURN: &str = help!(
     "\
-Counts rounds: a join, its presence_state, a leave and the phx_close that ends it. When all is over, each resident must
+Counts rounds: a join, its presence_state, a leave and the phx_close that ends it. When all is over, each resident must \
 list whom it listed before, by phx_ref, or the run fails.
 Latency: from a join to its presence_state.
 Figures: residents, rounds_measured, diffs_to_residents, diffs_a_round, last_diff_behind_last_leave_s.
@@ -80,11 +80,11 @@ Examples:
 
 pub(super) const LATENCY: &str = help!(
     "\
-An open loop: joins or broadcasts are due at a fixed rate, and a latency counts from when one was due, not from when it
+An open loop: joins or broadcasts are due at a fixed rate, and a latency counts from when one was due, not from when it \
 could be sent.
 Counts joins; or deliveries, as bench fanout does.
 Latency: from when it was due to the presence_state of the join, or to the receipt by each member.
-Figures: sent_late_p50_us and sent_late_p99_us, how far behind the rate things were sent: because of this program's own
+Figures: sent_late_p50_us and sent_late_p99_us, how far behind the rate things were sent: because of this program's own \
 load, or, of joins, because every client was still at one.
 
 Examples:
@@ -94,16 +94,16 @@ Examples:
 
 pub(super) const CURSORS: &str = help!(
     "\
-Each client is a page of Lightning's canvas: it joins, asks for the document and get_context, tells its person by Yjs
-awareness, and moves. As the page's provider does, it sends every state again that it takes, one message for each that
+Each client is a page of Lightning's canvas: it joins, asks for the document and get_context, tells its person by Yjs \
+awareness, and moves. As the page's provider does, it sends every state again that it takes, one message for each that \
 it was sent.
-Counts sightings: each member is owed each move of each other member of its room. A move is seen with the first state of
-its mover that shows it or a later one; superseded_percent says how many were seen by a later one. Out of order is a
-state that shows an earlier move behind a later one. A run fails too where somebody is told its own clientID, or
+Counts sightings: each member is owed each move of each other member of its room. A move is seen with the first state of \
+its mover that shows it or a later one; superseded_percent says how many were seen by a later one. Out of order is a \
+state that shows an earlier move behind a later one. A run fails too where somebody is told its own clientID, or \
 somebody who is there as gone.
 Latency: from when a move was due to its sight, or to that of the later one, by each of the others.
-Figures: moves, frames_up_per_move, frames_down_per_move and bytes_down_per_move, which are awareness as the clients see
-it, superseded_percent, sent_late_p50_us and sent_late_p99_us, as in bench latency, and with --pid cpu_us_per_move: the
+Figures: moves, frames_up_per_move, frames_down_per_move and bytes_down_per_move, which are awareness as the clients see \
+it, superseded_percent, sent_late_p50_us and sent_late_p99_us, as in bench latency, and with --pid cpu_us_per_move: the \
 server's. All of them without the warm-up but superseded_percent and the sightings.
 
 Examples:
