@@ -31,6 +31,8 @@ pub(crate) struct Seat {
     pub(crate) vsn: Vsn,
     pub(crate) owner: Owner,
     pub(crate) peer: Arc<dyn Peer>,
+    /// Each list goes out twice, because the client may have put aside diffs of an earlier join.
+    pub(crate) repeats_lists: bool,
     joined: AtomicBool,
 }
 
@@ -157,8 +159,9 @@ impl Seat {
         vsn: Vsn,
         owner: Owner,
         peer: Arc<dyn Peer>,
+        repeats_lists: bool,
     ) -> Arc<Self> {
-        Arc::new(Seat { topic, join_ref, vsn, owner, peer, joined: AtomicBool::new(false) })
+        Arc::new(Seat { topic, join_ref, vsn, owner, peer, repeats_lists, joined: AtomicBool::new(false) })
     }
 
     /// The join has returned: from now on the channel may send.

@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::HashMap;
 use futures::FutureExt;
 use serde_json::json;
+use smol_str::SmolStr;
 use tracing::{Span, debug, warn};
 
 use super::callback::{Callback, Called, Joined};
@@ -24,10 +25,10 @@ use super::outbox::Outbox;
 use crate::channel::context::Seat;
 use crate::channel::erased::{AnyChannel, Topics};
 use crate::channel::node::{Asked, Mail, Peer as _};
-use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRef, StopReason};
+use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRef, StopReason, Transport};
 use crate::presence::OwnerId;
-use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, Session, Step};
-use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn};
+use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, LeftTopics, Session, Step};
+use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn, websocket};
 
 /// A connection and its channels.
 pub(crate) struct Connection {
@@ -42,8 +43,8 @@ pub(crate) struct Connection {
     /// Boxed, because it is large and seldom there.
     joining: Option<Box<Joining>>,
     callbacks: Vec<Callback>,
-    /// What channels that have ended heard last may still be on its way to the outbox; resolved once it is there.
-    leaving: Vec<Asked<()>>,
+    /// Boxed, because few clients leave a topic and stay.
+    left: Option<Box<Left>>,
     /// Bytes of the client's messages that wait for a channel.
     waiting: usize,
     /// Bytes of other mail that waits for a channel.
@@ -53,6 +54,15 @@ pub(crate) struct Connection {
     /// A callback was begun that has not returned yet: more to send may come of it in a moment.
     begun: bool,
     registration: Registration,
+}
+
+/// What matters yet of channels that have ended.
+#[derive(Default)]
+struct Left {
+    /// What they heard last may still be on its way to the outbox; resolved once it is there.
+    on_its_way: Vec<Asked<()>>,
+    /// Those that the client has left.
+    topics: LeftTopics,
 }
 
 /// A joined channel.
@@ -102,7 +112,7 @@ impl Connection {
             slots: HashMap::default(),
             joining: None,
             callbacks: Vec::new(),
-            leaving: Vec::new(),
+            left: None,
             waiting: 0,
             held: 0,
             crash_told: false,
@@ -281,10 +291,16 @@ impl Connection {
         let Some(channel) = self.topics.open(&join.topic) else { return };
         let marked = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
         let owner = Handle::new(self.node.clone()).owner();
-        let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone());
-        // What an earlier join of the topic heard must come before the reply to this one: phoenix.js cannot tell it
-        // from news, and would keep whoever it names.
-        let before = std::mem::take(&mut self.leaving);
+        let (before, is_doubtful) = match &mut self.left {
+            Some(left) => {
+                let is_doubtful = left.topics.is_doubtful(&join.topic, Instant::now());
+                // What an earlier join of the topic heard must come before the reply to this one: phoenix.js cannot tell
+                // it from news, and would keep whoever it names.
+                (std::mem::take(&mut left.on_its_way), is_doubtful)
+            }
+            None => (Vec::new(), false),
+        };
+        let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone(), is_doubtful);
         let callback = Callback::join(self.span(), before, seat.clone(), channel, join.payload);
         let Join { join_ref, reference, replaces, .. } = join;
         let mail = VecDeque::from([Mail::AfterJoin]);
@@ -384,9 +400,33 @@ impl Connection {
                     // `{}` can be said in every serializer.
                     let _ = seat.reply_ref(reference).reply(&Reply::done());
                     self.depart(&seat, Some(channel), Farewell::Close, Ended::Left, cx);
+                    self.left_by_client(seat.topic.clone());
                 }
                 mail => self.call(Callback::handle(self.span(), seat, channel, mail), cx),
             }
+        }
+    }
+
+    /// The client has left a topic, and the answers are in line: behind them it is asked whether it has read them. In long
+    /// poll its next poll says so.
+    fn left_by_client(&mut self, topic: SmolStr) {
+        let nonce = self.left.get_or_insert_default().topics.left(topic);
+        if self.client.transport == Transport::WebSocket {
+            self.outbox.send(websocket::ping(&nonce));
+        }
+    }
+
+    /// The client answered a ping.
+    pub(crate) fn answered(&mut self, nonce: &[u8]) {
+        if let Some(left) = &mut self.left {
+            left.topics.answered(nonce, Instant::now());
+        }
+    }
+
+    /// The client has read everything that it was sent.
+    pub(crate) fn all_answered(&mut self, now: Instant) {
+        if let Some(left) = &mut self.left {
+            left.topics.all_answered(now);
         }
     }
 
@@ -488,8 +528,9 @@ impl Connection {
     fn kill(&mut self, id: OwnerId) {
         self.callbacks.retain(|callback| callback.channel != id);
         if let Some(slot) = self.slots.remove(&id) {
-            self.leaving.retain_mut(|left| left.now_or_never().is_none());
-            self.leaving.extend(slot.seat.owner.end());
+            let left = self.left.get_or_insert_default();
+            left.on_its_way.retain_mut(|asked| asked.now_or_never().is_none());
+            left.on_its_way.extend(slot.seat.owner.end());
             slot.mail.iter().for_each(|mail| self.discard(mail));
         }
     }

@@ -110,8 +110,11 @@ impl StateFor {
         let topic = Field::from(seat.topic.clone());
         match list.encode_message(seat.vsn, &seat.join_ref, &Field::Null, &topic, &PRESENCE_STATE) {
             Ok(frame) => {
-                if seat.peer.hold(frame) {
-                    held.push(seat.peer.clone());
+                let again = seat.repeats_lists.then(|| frame.clone());
+                for frame in again.into_iter().chain([frame]) {
+                    if seat.peer.hold(frame) {
+                        held.push(seat.peer.clone());
+                    }
                 }
             }
             Err(error) => {

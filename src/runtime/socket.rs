@@ -163,8 +163,9 @@ impl Socket {
                 Event::Text(text) => self.connection.receive_text(&text, cx)?,
                 Event::Binary(bytes) => self.connection.receive_binary(&bytes, cx)?,
                 Event::Ping(payload) => self.connection.answer(websocket::pong(&payload)),
-                // No part comes, because no message is too long to be kept whole.
-                Event::Pong(_) | Event::Part(_) => {}
+                Event::Pong(payload) => self.connection.answered(&payload),
+                // None comes, because no message is too long to be kept whole.
+                Event::Part(_) => {}
                 Event::Close(said) => return Err(CloseReason::ByClient(said.map(|said| said.code))),
             }
         }

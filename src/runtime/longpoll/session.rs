@@ -141,6 +141,10 @@ impl Session {
         match request {
             Request::Poll(answer) => {
                 self.last_poll = now;
+                if self.ready.is_empty() {
+                    // It polls again, so it has the answers to its earlier polls.
+                    self.connection.all_answered(now);
+                }
                 self.polls.push_back(Waiting { until, answer });
                 if self.polls.len() > MAX_POLLS {
                     // The oldest would not be served before its window is over.

@@ -169,7 +169,7 @@ impl World {
         };
         let inbox = Arc::new(Inbox::default());
         let owner = Owner::new(OwnerId(self.next_owner), Handle::new(Arc::new(Nowhere)));
-        let seat = Seat::new(own, "1".into(), Vsn::V2, owner, inbox.clone());
+        let seat = Seat::new(own, "1".into(), Vsn::V2, owner, inbox.clone(), false);
         let subscriber = Subscriber::new(inbox.clone(), Vsn::V2, role);
         self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
         if !matches!(hears, Hears::Watching) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
 use super::Bench;
-use crate::support::raw::{Raw, text};
+use crate::support::raw::{PING, Raw, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_far_ahead_of_its_channel_is_not_read_from_and_then_answered_in_order() {
@@ -31,6 +31,9 @@ async fn leaves_pile_up_no_more_than_events() {
     assert_eq!(raw.json().await[1], "wait");
     assert!(raw.json().await[1] == reference(0), "the first leave is answered");
     assert_eq!(raw.json().await[3], "phx_close");
+    assert_eq!(raw.json().await[3], "farewell");
+    // Behind all that the client is asked whether it has read it.
+    assert_eq!(raw.frame().await.expect("the stream goes on").first, PING);
     let last = json!(reference(sent - 1));
     while raw.json().await[1] != last {}
     written.await.expect("all of it was read");

@@ -4,22 +4,24 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 export class Proxy {
-  /** Forwards a port of its own to the server's, until the test ends. */
-  static async before(t, server) {
-    const proxy = new Proxy(server.port);
+  /** Forwards a port of its own to the server's, until the test ends. What passes takes `delay` milliseconds each way. */
+  static async before(t, server, delay = 0) {
+    const proxy = new Proxy(server.port, delay);
     proxy.#listener.listen(0, "127.0.0.1");
     await once(proxy.#listener, "listening");
     t.after(() => proxy.#close());
     return proxy;
   }
 
+  #delay;
   #listener;
   #pairs = new Set();
   #down = false;
   /** Pairs that are open and carry nothing any more. */
   #swallowed = new Set();
 
-  constructor(port) {
+  constructor(port, delay) {
+    this.#delay = delay;
     this.#listener = createServer((near) => {
       if (this.#down) near.destroy();
       else this.#join(near, connect(port, "127.0.0.1"));
@@ -72,10 +74,16 @@ export class Proxy {
     const pair = [near, far];
     this.#pairs.add(pair);
     for (const [one, other] of [[near, far], [far, near]]) {
-      one.pipe(other);
+      this.#forward(one, other);
       one.on("error", () => this.#ended(pair, other));
       one.on("close", () => this.#ended(pair, other));
     }
+  }
+
+  #forward(one, other) {
+    if (!this.#delay) return one.pipe(other);
+    one.on("data", (data) => setTimeout(() => other.write(data), this.#delay));
+    one.on("end", () => setTimeout(() => other.end(), this.#delay));
   }
 
   #ended(pair, other) {
