@@ -17,7 +17,7 @@ use super::codec::Entry;
 use super::participants::{Participant, ParticipantId, Standing};
 use super::timing::Timing;
 use super::update::{Round, Update};
-use crate::pages::Page;
+use crate::pages::{Page, STANDSTILL};
 
 /// One room. Every method takes the time at which it happens; times never go back.
 #[derive(Debug)]
@@ -364,7 +364,7 @@ impl Room {
                     && until <= at
                 {
                     // Nobody could come back to a process that stood still.
-                    let stood_still = now > at + self.timing.pause;
+                    let stood_still = now > at + STANDSTILL;
                     if stood_still { self.stays_until(id, now + grace, now) } else { self.end(id, now) }
                 }
             }

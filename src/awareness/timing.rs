@@ -16,8 +16,6 @@ pub struct Timing {
     pub claim_wait: Duration,
     /// How long the grace period of a page goes on at least, from when the page has joined again. 10 s.
     pub rejoin_wait: Duration,
-    /// What comes so much later than it was due was not due: the process, or the machine, stood still. 2 s.
-    pub pause: Duration,
     /// How long a client id whose participant is gone is kept for its page. 60 s.
     pub hold: Duration,
 }
@@ -29,7 +27,6 @@ impl Default for Timing {
             refresh: Duration::from_secs(12),
             claim_wait: Duration::from_secs(1),
             rejoin_wait: Duration::from_secs(10),
-            pause: Duration::from_secs(2),
             hold: Duration::from_secs(60),
         }
     }

@@ -7,6 +7,7 @@
 mod coalescing;
 mod observing;
 mod owners;
+mod rejoin;
 mod slow_reader;
 mod storm;
 mod tracking;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::gateway::RelayCounters;
+use crate::pages::STANDSTILL;
 use crate::session::{Liveness, Silence};
 
 /// When what is due.
@@ -116,7 +117,7 @@ impl Clocks {
 
     /// The first thing that is due. `taken` is how much the client has taken so far.
     pub(super) fn look(&mut self, now: Instant, upstream_heard: Instant, taken: u64) -> Option<Due> {
-        if now > self.next(upstream_heard) + LATE {
+        if now > self.next(upstream_heard) + STANDSTILL {
             self.begin_anew(now);
             return None;
         }
@@ -173,8 +174,6 @@ pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take nothing of what it is sent.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
-/// So late nothing is looked at unless the process, or the machine, has stood still.
-const LATE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::line::Line;
 use crate::awareness::ParticipantId;
+use crate::pages::STANDSTILL;
 
 /// Who has not answered yet.
 pub(super) struct Pings {
@@ -88,7 +89,7 @@ impl Pings {
                 _ if line.is_behind() => Some(now + ping.limit),
                 None => Some(now + ping.limit),
                 Some(since) if since + ping.limit > now => Some(since + ping.limit),
-                Some(_) => (now > due + PAUSE).then_some(now + ping.limit),
+                Some(_) => (now > due + STANDSTILL).then_some(now + ping.limit),
             };
             if let Some(again) = again {
                 ping.due = again;
@@ -112,5 +113,3 @@ impl Pings {
 const TWIN_LIMIT: Duration = Duration::from_secs(2);
 /// How long a connection has whose page joined again.
 const SILENT_LIMIT: Duration = Duration::from_secs(10);
-/// Who looks that late was not running in between.
-const PAUSE: Duration = Duration::from_secs(2);
