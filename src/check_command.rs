@@ -46,6 +46,7 @@ pub async fn check(config: &Config) -> Report {
         }
     }
     let is_well = wrong.is_empty();
+    lines.extend(config.warnings.iter().map(|what| format!("warning: {what}")));
     lines.extend(wrong.iter().map(|what| format!("error: {what}")));
     lines.push(match wrong.len() {
         0 => "configuration OK".to_owned(),
@@ -84,7 +85,7 @@ fn token(config: &Config) -> &'static str {
 fn gateway(gateway: &GatewayConfig, options: &Options) -> Vec<String> {
     let mut lines = vec![
         format!("upstream: {}", gateway.upstream),
-        format!("grace period: {} s", gateway.options.grace.as_secs()),
+        format!("grace period: {} s", options.grace.as_secs()),
         format!("awareness interval: {} ms", gateway.options.awareness_interval.as_millis()),
         format!("bytes that wait in all connections: {}", gateway.options.waiting_bytes),
         format!("trusted proxies: {}", options.trusted_proxies),
@@ -138,7 +139,13 @@ fn clients(options: &Options) -> Vec<String> {
     vec![
         format!("origins: {}", origins(&options.origins)),
         format!("trusted proxies: {}", options.trusted_proxies),
-        format!("idle timeout: {} s", options.idle_timeout.as_secs()),
+        format!("grace period: {} s", options.grace.as_secs()),
+        format!("WebSocket idle timeout: {} s", options.idle_timeout.as_secs()),
+        format!("HTTP idle timeout: {} s", options.keep_alive.as_secs()),
+        match options.max_connections {
+            Some(most) => format!("connections: {most}"),
+            None => "connections: as many as file descriptors and memory allow".to_owned(),
+        },
         format!("channels of a connection: {}", options.max_channels),
         format!("bytes that wait for a slow reader: {}", options.outbox_bytes),
         format!("flush window: {} ms", options.flush_window.as_millis()),

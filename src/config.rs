@@ -43,6 +43,8 @@ pub struct Config {
     pub log_filter: EnvFilter,
     /// In which form.
     pub log_format: Format,
+    /// What whoever runs it should know, though it serves.
+    pub warnings: Vec<String>,
 }
 
 /// What a process serves to its clients.
@@ -101,9 +103,21 @@ struct Flags {
     /// lost a role is shown out
     #[arg(long, value_name = "SECONDS", env = "REVIEW_INTERVAL", default_value = "60")]
     review_interval: String,
-    /// How long a client may be silent, in seconds
-    #[arg(long, value_name = "SECONDS", env = "IDLE_TIMEOUT", default_value = "60")]
+    /// How long somebody whose connection was lost is still shown, in seconds: who comes back meanwhile was never away. 0
+    /// shows nobody longer, and pings nobody
+    #[arg(long, value_name = "SECONDS", env = "GRACE", default_value = "5")]
+    grace: String,
+    /// How long a WebSocket may be silent, in seconds. Quiet ones are pinged after 15 s, and answers count
+    #[arg(long, value_name = "SECONDS", env = "WEBSOCKET_IDLE_TIMEOUT", default_value = "60")]
+    websocket_idle_timeout: String,
+    /// How long an HTTP connection is kept that is idle between two requests, in seconds. A proxy in front must close
+    /// its own earlier
+    #[arg(long, value_name = "SECONDS", env = "IDLE_TIMEOUT", default_value = "75")]
     idle_timeout: String,
+    /// How many connections there may be, polling sessions included; more are answered with 503 [default: as many as file
+    /// descriptors and memory allow]
+    #[arg(long, value_name = "COUNT", env = "MAX_CONNECTIONS")]
+    max_connections: Option<String>,
     /// How many channels one connection may join
     #[arg(long, value_name = "COUNT", env = "MAX_CHANNELS", default_value = "100")]
     max_channels: String,
@@ -204,7 +218,15 @@ impl Config {
         let trusted_proxies = flags.trusted_proxies.as_deref().unwrap_or_default();
         let trusted_proxies = values.read_with("trusted_proxies", trusted_proxies, TrustedProxies::parse)?;
         let review_interval = values.seconds("review_interval", &flags.review_interval)?;
-        let idle_timeout = values.seconds("idle_timeout", &flags.idle_timeout)?;
+        let grace = values.seconds("grace", &flags.grace)?;
+        let websocket_idle_timeout =
+            values.seconds("websocket_idle_timeout", &flags.websocket_idle_timeout)?;
+        let idle_timeout = values.seconds("idle_timeout", leading_digits(&flags.idle_timeout))?;
+        let max_connections = match flags.max_connections.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => values.read::<usize>("max_connections", text)?.map(Some),
+            None => Some(None),
+        };
+        values.require("max_connections", max_connections != Some(Some(0)), || "must be at least 1".into());
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
         let outbox_bytes = values.read::<usize>("outbox_bytes", &flags.outbox_bytes)?;
         let flush_window = values.read::<u16>("flush_window", &flags.flush_window)?;
@@ -228,6 +250,12 @@ impl Config {
         values.require("review_interval", review_interval != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
+        values.require("grace", grace.is_none_or(|grace| grace <= LONGEST_GRACE), || {
+            format!("must be at most {} seconds", LONGEST_GRACE.as_secs())
+        });
+        values.require("websocket_idle_timeout", websocket_idle_timeout != Some(Duration::ZERO), || {
+            "must be at least 1 second".into()
+        });
         values.require("idle_timeout", idle_timeout != Some(Duration::ZERO), || {
             "must be at least 1 second".into()
         });
@@ -239,12 +267,19 @@ impl Config {
             "must be at least 100 milliseconds".into()
         });
 
+        let mut warnings = Vec::new();
+        if values.is_given("idle_timeout") && !values.is_given("websocket_idle_timeout") {
+            warnings.push(IDLE_TIMEOUT_IS_OF_HTTP.to_owned());
+        }
         let config = (|| {
             let server = Options {
                 origins: origins?,
                 trusted_proxies: trusted_proxies?,
                 auth_token: true,
-                idle_timeout: idle_timeout?,
+                grace: grace?,
+                idle_timeout: websocket_idle_timeout?,
+                keep_alive: idle_timeout?,
+                max_connections: max_connections?,
                 max_channels: max_channels?,
                 outbox_bytes: outbox_bytes?,
                 flush_window: Duration::from_millis(flush_window?.into()),
@@ -259,6 +294,7 @@ impl Config {
                 api: api?,
                 log_filter: log_filter?,
                 log_format: log_format?,
+                warnings,
             })
         })();
         let bad = values.into_bad();
@@ -278,6 +314,15 @@ fn origins(text: &str, url_host: &str) -> Result<Origins, BadOrigin> {
         .map(Origins::List)
 }
 
+/// As Lightning reads a number of seconds (`Integer.parse/1`): what follows the digits counts for nothing. A text without
+/// any is left as it is, to be reported.
+fn leading_digits(text: &str) -> &str {
+    match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(end) if end > 0 => &text[..end],
+        _ => text,
+    }
+}
+
 fn format(text: &str) -> Result<Format, &'static str> {
     match text {
         "human" => Ok(Format::Human),
@@ -286,6 +331,9 @@ fn format(text: &str) -> Result<Format, &'static str> {
     }
 }
 
+const IDLE_TIMEOUT_IS_OF_HTTP: &str = "IDLE_TIMEOUT (--idle-timeout) is how long an idle HTTP connection is kept, as in \
+     Lightning; for WebSockets there is WEBSOCKET_IDLE_TIMEOUT (--websocket-idle-timeout)";
+const LONGEST_GRACE: Duration = Duration::from_secs(300);
 /// Below this an ordinary burst would close connections.
 const MIN_OUTBOX_BYTES: usize = 65_536;
 

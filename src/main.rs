@@ -147,6 +147,7 @@ impl StopSignal {
 
 /// Binds, serves until a signal comes, and drains.
 async fn serve(config: Config) -> anyhow::Result<()> {
+    let descriptors = raise_descriptor_limit();
     let listeners = Listeners::bind(&config.listen).await?;
     let api_listeners = match config.api.listen_address {
         Some(address) => Some(Listeners::bind(&[address]).await?),
@@ -154,6 +155,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let mut stop = StopSignal::listen()?;
     let _log = logging::start(config.log_filter, config.log_format).context("cannot start the log")?;
+    if let Some((before, now)) = descriptors {
+        info!(from = before, to = now, "the limit of open files was raised");
+    }
+    config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let api = Monitoring { listeners: api_listeners, token: config.api.token };
     let stopped = match config.serves {
         Serves::Upstream(gateway) => {
@@ -170,6 +175,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the process have as many open files as the system allows it; tells the limit before and now, where it was raised.
+fn raise_descriptor_limit() -> Option<(u64, u64)> {
+    let before = rlimit::Resource::NOFILE.get_soft().ok()?;
+    // Where the system refuses, the limit stays.
+    let now = rlimit::increase_nofile_limit(u64::MAX).ok()?;
+    (now > before).then_some((before, now))
+}
+
 /// Where programs are served, and what they have to bring.
 struct Monitoring {
     listeners: Option<Listeners>,
@@ -179,7 +192,7 @@ struct Monitoring {
 /// Stands in front of another server.
 async fn serve_upstream(
     config: GatewayConfig,
-    options: server::Options,
+    mut options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
     stop: &mut StopSignal,
@@ -188,6 +201,7 @@ async fn serve_upstream(
     if !config.ignored.is_empty() {
         warn!(settings = config.ignored.join(", "), "these settings have no effect with an upstream");
     }
+    options.max_connections.get_or_insert_with(|| server::most_connections(2, 0));
     let mut server = GatewayServer::new(config.upstream, config.options, options)
         .context("cannot set up TLS to the upstream")?;
     say_where(&listeners, "listening on")?;
@@ -209,13 +223,15 @@ fn say_where(listeners: &Listeners, what: &str) -> anyhow::Result<()> {
 async fn serve_canvases(
     source: PeopleSource,
     review_interval: Duration,
-    options: server::Options,
+    mut options: server::Options,
     listeners: Listeners,
     monitoring: Monitoring,
     stop: &mut StopSignal,
 ) -> anyhow::Result<Stopped> {
     let addresses = listeners.addresses().context("a listener has no address")?;
     let Source { people, pages, database } = start(source, &addresses);
+    let pool = database.as_ref().map_or(0, |database| database.options().pool_size);
+    options.max_connections.get_or_insert_with(|| server::most_connections(1, pool));
     let canvases = Canvases::new(people);
     let reviewed = canvases.clone();
     tokio::spawn(async move { reviewed.review_every(review_interval).await });

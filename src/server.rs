@@ -5,6 +5,8 @@
 mod admission;
 mod gateway;
 mod health;
+mod host;
+mod http_clock;
 mod listener;
 mod longpoll;
 mod origin;
@@ -36,11 +38,13 @@ pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
-use self::requests::{Requests, routes_service};
+use self::requests::{RequestLimits, Requests, routes_service};
 use crate::api::Api;
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router, Transport};
 use crate::ops::metrics::Metrics;
+use crate::runtime::capacity::Capacity;
+pub use crate::runtime::capacity::most_connections;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
 pub use crate::runtime::upstream::{BadUpstream, UpstreamAddress};
@@ -69,8 +73,17 @@ pub struct Options {
     pub auth_token: bool,
     /// What the application adds to presence.
     pub hooks: Hooks,
+    /// How long those are still shown whose connection was lost, as if they were there: their page may come back, and then
+    /// takes its own place. Zero, the default, is Phoenix's way: whoever is lost has left. Otherwise quiet clients are
+    /// pinged as well, and those that do not answer are closed.
+    pub grace: Duration,
     /// How long a client may be silent.
     pub idle_timeout: Duration,
+    /// How long an HTTP connection is kept that is idle between two requests.
+    pub keep_alive: Duration,
+    /// How many connections there may be, polling sessions included; more are answered with 503. `None` for as many as the
+    /// process has file descriptors and memory for: [`most_connections`].
+    pub max_connections: Option<usize>,
     /// How many channels one connection may join.
     pub max_channels: usize,
     /// How many bytes may wait for a client that reads slowly, before its connection is closed with 1013.
@@ -102,12 +115,13 @@ impl Server {
     /// If called outside a tokio runtime, which runs its tasks.
     pub fn new<C: Connect>(connect: C, router: Router<C::Identity>, options: Options) -> Self {
         let limits = Limits {
+            grace: options.grace,
             idle_timeout: options.idle_timeout,
             max_channels: options.max_channels,
             outbox_bytes: options.outbox_bytes,
         };
         let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
-        let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window);
+        let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window, options.capacity(1));
         Server { hub, options, checks: Vec::new(), pages: nothing(), api: nothing(), api_listeners: None }
     }
 
@@ -164,9 +178,10 @@ impl Server {
             let monitoring = health(readiness.clone()).map(Reply::into_response);
             let monitoring = monitoring.or(api.access().guard(metrics_page(self.metrics()))).unify();
             let routes = monitoring.or(api.all_routes()).unify().boxed();
-            tokio::spawn(serve_api(listeners, routes, end.clone(), self.options.stall_timeout))
+            let requests = self.options.requests(&self.hub.capacity);
+            tokio::spawn(serve_api(requests, listeners, routes, end.clone()))
         });
-        let requests = Requests::new(self.options.stall_timeout);
+        let requests = self.options.requests(&self.hub.capacity);
         requests.serve(listeners.into(), routes_service(self.routes(&readiness)), shutdown).await;
         readiness.drain();
         info!(connections = self.hub.connections(), "shutting down");
@@ -216,7 +231,10 @@ impl Default for Options {
             trusted_proxies: TrustedProxies::default(),
             auth_token: false,
             hooks: Hooks::new(),
+            grace: Duration::ZERO,
             idle_timeout: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+            max_connections: None,
             max_channels: 100,
             outbox_bytes: 8 * 1024 * 1024,
             flush_window: Duration::from_millis(5),
@@ -227,14 +245,25 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn requests(&self, capacity: &Arc<Capacity>) -> Requests {
+        let limits = RequestLimits { stall: self.stall_timeout, idle: self.keep_alive };
+        Requests::new(limits, capacity.clone())
+    }
+
+    /// A connection has `each` descriptors.
+    fn capacity(&self, each: usize) -> Arc<Capacity> {
+        Capacity::new(self.max_connections.unwrap_or_else(|| most_connections(each, 0)))
+    }
+}
+
 /// Serves routes on listeners of their own until the end.
 async fn serve_api(
+    requests: Requests,
     listeners: Listeners,
     routes: BoxedFilter<(warp::reply::Response,)>,
     end: CancellationToken,
-    stall_timeout: Duration,
 ) {
-    let requests = Requests::new(stall_timeout);
     requests.serve(listeners, routes_service(routes), end.cancelled()).await;
     requests.stop();
     requests.stopped().await;

@@ -1,7 +1,7 @@
 //! People on a topic, as Lightning's canvas tracks them: what `track`, `diff`, `encode` and `meta` are measured with.
 
 use presenced::lightning::User;
-use presenced::presence::{Change, Meta, OwnerId, PhxRef, PhxRefs, ReplicaId, Tracker};
+use presenced::presence::{Attributes, Change, Meta, OwnerId, PhxRef, PhxRefs, ReplicaId, Tracker};
 use serde::Serialize;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -33,8 +33,9 @@ impl People {
         let changes = (0..count).map(|nth| {
             let phx_ref = next_ref(&mut people.refs);
             let (owner, key) = (OwnerId(nth as u64), user_id(nth));
-            let change = people.tracker.track(&people.topic, owner, key, &meta(nth), phx_ref);
-            change.expect("each is another owner")
+            let change =
+                people.tracker.track(&people.topic, owner, key, &meta(nth), Attributes::default(), phx_ref);
+            change.expect("each is another owner").change
         });
         let changes = changes.collect();
         (people, changes)

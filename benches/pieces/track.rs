@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use presenced::presence::{Change, OwnerId};
+use presenced::presence::{Attributes, Change, OwnerId};
 
 use super::people::{self, People};
 
@@ -14,7 +14,9 @@ fn track_and_untrack(bencher: Bencher, others: usize) {
     let People { mut tracker, topic, mut refs } = People::on_a_topic(others);
     let (owner, key, meta) = (OwnerId(others as u64), people::user_id(others), people::meta(others));
     bencher.with_inputs(|| people::next_ref(&mut refs)).bench_local_values(|phx_ref| {
-        let come = tracker.track(&topic, owner, key.clone(), &meta, phx_ref).expect("it is not there");
+        let come = tracker
+            .track(&topic, owner, key.clone(), &meta, Attributes::default(), phx_ref)
+            .expect("it is not there");
         (come, tracker.untrack(&topic, owner, &key).expect("it is there"))
     });
 }

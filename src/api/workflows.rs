@@ -251,7 +251,7 @@ mod tests {
     /// A long request leaves the thread to others before each workflow, and does nothing twice.
     #[tokio::test]
     async fn each_workflow_of_many_takes_a_turn_of_its_own_and_no_second_one() {
-        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO));
+        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO, Duration::ZERO));
         let api = Api::new(handle, Canvases::new(Arc::new(Development::default())), None);
         for counts_only in [Some(true), None] {
             let ids = |id: &dyn Fn(usize) -> usize| (0..1000).map(|nth| Id(id(nth).to_string())).collect();

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use http::{HeaderMap, HeaderName, StatusCode};
+use smol_str::SmolStr;
 
-use super::node::Peer;
+use super::node::{Node, Peer};
 use super::params::Params;
 
 /// Decides who may connect (`c:Phoenix.Socket.connect/3` and `c:Phoenix.Socket.id/1`).
@@ -33,19 +34,26 @@ pub trait Connect: Send + Sync + 'static {
 
 /// A way to close one connection. It keeps nothing alive.
 #[derive(Clone)]
-pub struct Closer(Weak<dyn Peer>);
+pub struct Closer {
+    peer: Weak<dyn Peer>,
+    node: Weak<dyn Node>,
+    socket_id: Option<SmolStr>,
+}
 
 impl Closer {
-    pub(crate) fn new(peer: &Arc<impl Peer>) -> Self {
+    pub(crate) fn new(peer: &Arc<impl Peer>, node: Weak<impl Node>, socket_id: Option<SmolStr>) -> Self {
         let peer: Weak<dyn Peer> = Arc::downgrade(peer) as _;
-        Closer(peer)
+        Closer { peer, node: node as _, socket_id }
     }
 
-    /// Closes the connection with code 1001, as [`Handle::disconnect`](super::Handle::disconnect) does; nothing
-    /// happens where it is gone.
+    /// Closes the connection with code 1001, as [`Handle::disconnect`](super::Handle::disconnect) does, and ends the grace
+    /// periods of others with its socket id; nothing happens where it is gone.
     pub fn close(&self) {
-        if let Some(peer) = self.0.upgrade() {
-            peer.disconnect();
+        let Some(peer) = self.peer.upgrade() else { return };
+        peer.disconnect();
+        if let Some((node, socket_id)) = self.node.upgrade().zip(self.socket_id.as_ref()) {
+            // It takes effect without being waited for.
+            drop(node.revoke(socket_id));
         }
     }
 }

@@ -63,7 +63,8 @@ impl<C: Channel> AnyChannel for C {
                     }
                     None => Ok(Outcome::NoReply),
                 },
-                Mail::Leave { .. } => Ok(Outcome::NoReply),
+                // Both are the connection's own to answer.
+                Mail::Leave { .. } | Mail::Probe(_) => Ok(Outcome::NoReply),
             }
         }
         .boxed()

@@ -9,7 +9,10 @@ use smol_str::SmolStr;
 
 use super::context::Seat;
 use super::observation::Observation;
-use crate::presence::{AlreadyTracked, Entry, Headcount, Meta, NotTracked, OwnerId, PhxRef, Presences};
+use crate::pages::Departure;
+use crate::presence::{
+    AlreadyTracked, Attributes, Entry, Headcount, Meta, NotTracked, OwnerId, PhxRef, Presences,
+};
 use crate::wire::{Field, Frame, Payload};
 
 /// The process: topics, presence, and everyone connected. What is asked of one topic takes effect in the order of
@@ -25,7 +28,10 @@ pub(crate) trait Node: Send + Sync + 'static {
         owner: OwnerId,
         key: SmolStr,
         meta: Meta,
+        attributes: Attributes,
     ) -> Asked<Result<PhxRef, AlreadyTracked>>;
+    /// Gives what an owner has on a topic another rank; no client is told.
+    fn rank(&self, topic: SmolStr, owner: OwnerId, ranked: bool);
     /// Replaces a meta, provided that its ref still is the expected one, where one is expected.
     fn update(
         &self,
@@ -39,8 +45,10 @@ pub(crate) trait Node: Send + Sync + 'static {
     /// An owner's present entry.
     fn entry(&self, topic: SmolStr, owner: OwnerId, key: SmolStr) -> Asked<Option<Arc<Entry>>>;
     /// Ends an owner's subscription to the topic and all it tracks there, in one step. Done once nothing more of the
-    /// topic can reach it.
-    fn gone(&self, topic: SmolStr, owner: OwnerId) -> Asked<()>;
+    /// topic can reach it. What it tracks may stay for a grace period.
+    fn gone(&self, topic: SmolStr, owner: OwnerId, parting: Parting) -> Asked<()>;
+    /// Ends the grace periods of whoever was connected under a socket id.
+    fn revoke(&self, socket_id: &str) -> Asked<()>;
     /// Sends the channel a `presence_state` of the topic, in order with its diffs.
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()>;
     /// Lets the channel hear the topic's diffs under the channel's own topic.
@@ -74,6 +82,28 @@ pub(crate) struct Broadcast {
     pub(crate) event: SmolStr,
     pub(crate) payload: Payload,
     pub(crate) except: Option<OwnerId>,
+}
+
+/// How an owner ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Parting {
+    pub(crate) departure: Departure,
+    /// The name by which its connection could be closed.
+    pub(crate) socket_id: Option<SmolStr>,
+}
+
+impl Parting {
+    /// Its end is told at once.
+    pub(crate) const LEFT: Parting = Parting { departure: Departure::Left, socket_id: None };
+}
+
+/// Why a connection is asked for a sign of life.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Probe {
+    /// Its user joined elsewhere.
+    Twin,
+    /// Its page joined again, and took the place of the channel's entries on this topic.
+    Superseded { topic: SmolStr },
 }
 
 /// Why an update changed nothing.
@@ -115,6 +145,8 @@ pub(crate) enum Mail {
     Presence(Arc<Observation>),
     /// The client wants to leave; the reference is echoed.
     Leave { reference: Field },
+    /// The connection, rather than the channel, is asked whether its client lives.
+    Probe(Probe),
 }
 
 impl Mail {
@@ -125,7 +157,7 @@ impl Mail {
             Mail::Out { event, payload } => event.len() + payload.len(),
             Mail::Leave { reference } => reference.len(),
             // What waits in an observation is shared by everybody who observes.
-            Mail::Info(_) | Mail::Presence(_) => 0,
+            Mail::Info(_) | Mail::Presence(_) | Mail::Probe(_) => 0,
             // Nobody sends it.
             Mail::AfterJoin => return 0,
         };

@@ -6,8 +6,8 @@ use smol_str::SmolStr;
 use thiserror::Error;
 
 use super::handle::Handle;
-use super::node::{Asked, Node, UpdateRefused};
-use crate::presence::{AlreadyTracked, Meta, NotAnObject, NotTracked, OwnerId, PhxRef};
+use super::node::{Asked, Node, Parting, UpdateRefused};
+use crate::presence::{AlreadyTracked, Attributes, Meta, NotAnObject, NotTracked, OwnerId, PhxRef};
 
 /// What presences belong to: it stands where Elixir has a process. All it tracks leaves when it is dropped, in one
 /// diff a topic.
@@ -70,7 +70,23 @@ impl Owner {
         key: impl Into<SmolStr>,
         meta: Meta,
     ) -> Result<PhxRef, TrackError> {
-        let asked = self.ask(topic.into(), |node, topic| node.track(topic, self.id, key.into(), meta));
+        self.track_as(topic, key, meta, Attributes::default()).await
+    }
+
+    /// The same, with attributes, of which clients are told nothing. Where the server has a grace period, an entry takes
+    /// the place of others of its page that were on the topic under the same key.
+    ///
+    /// # Errors
+    /// As [`track`](Self::track).
+    pub async fn track_as(
+        &self,
+        topic: impl Into<SmolStr>,
+        key: impl Into<SmolStr>,
+        meta: Meta,
+        attributes: Attributes,
+    ) -> Result<PhxRef, TrackError> {
+        let key = key.into();
+        let asked = self.ask(topic.into(), |node, topic| node.track(topic, self.id, key, meta, attributes));
         Ok(asked.ok_or(TrackError::Ended)?.await.ok_or(TrackError::Ended)??)
     }
 
@@ -129,6 +145,12 @@ impl Owner {
         }
     }
 
+    /// Lets what it has on a topic count where it is decided whose turn it is, or count no more. No client is told; channels
+    /// that [observe](super::Presence::observe) the topic are.
+    pub fn rank(&self, topic: impl Into<SmolStr>, ranked: bool) {
+        self.touch(topic.into(), |topic| self.handle.node().rank(topic, self.id, ranked));
+    }
+
     /// Takes `key` off `topic`; nothing happens where it is not present.
     pub async fn untrack(&self, topic: impl Into<SmolStr>, key: impl Into<SmolStr>) {
         if let Some(asked) = self.ask(topic.into(), |node, topic| node.untrack(topic, self.id, key.into())) {
@@ -136,11 +158,11 @@ impl Owner {
         }
     }
 
-    /// Ends the owner: everything it tracks leaves, and it tracks nothing more. Each outcome says that it hears no
-    /// more of one topic.
-    pub(crate) fn end(&self) -> Vec<Asked<()>> {
+    /// Ends the owner: everything it tracks leaves, at once or after the grace period, and it tracks nothing more. Each
+    /// outcome says that it hears no more of one topic.
+    pub(crate) fn end(&self, parting: &Parting) -> Vec<Asked<()>> {
         let topics = self.topics.lock().take().unwrap_or_default();
-        topics.into_iter().map(|topic| self.handle.node().gone(topic, self.id)).collect()
+        topics.into_iter().map(|topic| self.handle.node().gone(topic, self.id, parting.clone())).collect()
     }
 
     /// Takes note that something of the owner is on a topic, and does it. The lock is held meanwhile, so that
@@ -172,6 +194,6 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         // It takes effect without being waited for.
-        drop(self.end());
+        drop(self.end(&Parting::LEFT));
     }
 }

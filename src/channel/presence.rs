@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::context::Seat;
 use super::contract::BoxError;
 use super::owner::{TrackError, UpdateError};
-use crate::presence::{Meta, MetasByKey, PhxRef, Presence as Entry, Presences};
+use crate::presence::{Attributes, Meta, MetasByKey, PhxRef, Presence as Entry, Presences};
 use crate::wire::Json;
 
 /// Who is on one topic, and this channel's own entries there.
@@ -30,6 +30,19 @@ impl<'a> Presence<'a> {
     /// [`TrackError::AlreadyTracked`] where this channel has that key already.
     pub async fn track(&self, key: impl Into<SmolStr>, meta: Meta) -> Result<PhxRef, TrackError> {
         self.seat.owner.track(self.topic.clone(), key, meta).await
+    }
+
+    /// The same, with [attributes](Attributes), of which clients are told nothing.
+    ///
+    /// # Errors
+    /// As [`track`](Self::track).
+    pub async fn track_as(
+        &self,
+        key: impl Into<SmolStr>,
+        meta: Meta,
+        attributes: Attributes,
+    ) -> Result<PhxRef, TrackError> {
+        self.seat.owner.track_as(self.topic.clone(), key, meta, attributes).await
     }
 
     /// Replaces the meta of a key of this channel: one diff with the leave of the old and the join of the new, whose

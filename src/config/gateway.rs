@@ -27,9 +27,6 @@ pub(super) struct GatewayFlags {
     /// unix:/path/of.sock:/socket. Everything passes through to it, but for heartbeats and awareness
     #[arg(long, value_name = "URL", env = "UPSTREAM", help_heading = HEADING)]
     upstream: Option<String>,
-    /// How long somebody whose connection was lost is still shown, in seconds
-    #[arg(long, value_name = "SECONDS", env = "GRACE", default_value = "5", help_heading = HEADING)]
-    grace: String,
     /// How often the members of a room are sent each other's cursors, at the most, in milliseconds
     #[arg(
         long,
@@ -77,15 +74,11 @@ impl GatewayConfig {
             Some(text) => values.read_with("upstream", text, str::parse::<UpstreamAddress>)?.map(Some),
             None => Some(None),
         };
-        let grace = values.seconds("grace", &flags.grace)?;
         let interval = values.read::<u16>("awareness_interval", &flags.awareness_interval)?;
         let trusts = values.boolean("trust_awareness_identity", &flags.trust_awareness_identity)?;
         let waiting_bytes = values.read::<usize>("gateway_bytes", &flags.gateway_bytes)?;
         values.require("awareness_interval", interval.is_none_or(|ms| (10..=1000).contains(&ms)), || {
             "must be between 10 and 1000 milliseconds".into()
-        });
-        values.require("grace", grace.is_none_or(|grace| grace <= LONGEST_GRACE), || {
-            format!("must be at most {} seconds", LONGEST_GRACE.as_secs())
         });
         values.require("gateway_bytes", waiting_bytes.is_none_or(|bytes| bytes >= LEAST_BYTES), || {
             format!("must be at least {LEAST_BYTES} bytes")
@@ -93,7 +86,6 @@ impl GatewayConfig {
         Ok((|| {
             let options = GatewayOptions {
                 waiting_bytes: waiting_bytes?,
-                grace: grace?,
                 awareness_interval: Duration::from_millis(interval?.into()),
                 trust_awareness_identity: trusts?,
             };
@@ -119,7 +111,7 @@ const MEANINGLESS: &[&str] = &[
     "origins",
     "url_host",
     "review_interval",
-    "idle_timeout",
+    "websocket_idle_timeout",
     "max_channels",
     "outbox_bytes",
     "flush_window",
@@ -127,6 +119,5 @@ const MEANINGLESS: &[&str] = &[
 ];
 
 const HEADING: &str = "In front of another server";
-const LONGEST_GRACE: Duration = Duration::from_secs(300);
 /// Less would hold up a single long message.
 const LEAST_BYTES: usize = 1024 * 1024;

@@ -80,16 +80,24 @@ impl<'a> Values<'a> {
 
     /// Which of these were given, by a flag or a variable that is not empty, and the secrets that were: by their names.
     pub(super) fn given(&self, ids: &[&str]) -> Vec<String> {
-        let flags = ids.iter().filter_map(|id| match self.matches.value_source(id)? {
-            ValueSource::CommandLine => Some(flag(id)),
-            ValueSource::EnvVariable => {
-                let name = variable(id);
-                std::env::var_os(&name).is_some_and(|value| !value.is_empty()).then_some(name)
-            }
-            _ => None,
+        let given = ids.iter().filter(|id| self.is_given(id));
+        let flags = given.map(|id| match self.matches.value_source(id) {
+            Some(ValueSource::CommandLine) => flag(id),
+            _ => variable(id),
         });
         let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         flags.chain(SECRETS.iter().filter(is_set).map(|name| (*name).to_owned())).collect()
+    }
+
+    /// Whether a value was given, by a flag or a variable that is not empty.
+    pub(super) fn is_given(&self, id: &str) -> bool {
+        match self.matches.value_source(id) {
+            Some(ValueSource::CommandLine) => true,
+            Some(ValueSource::EnvVariable) => {
+                std::env::var_os(variable(id)).is_some_and(|value| !value.is_empty())
+            }
+            _ => false,
+        }
     }
 
     /// Notes a value that is of its type, and yet of no use.

@@ -23,12 +23,15 @@ use super::user::User;
 use crate::channel::{
     BoxError, Channel, Context, Flow, Incoming, JoinError, Outcome, Payload, Reply, StopReason,
 };
-use crate::presence::Snapshot;
+use crate::pages::Credentials;
+use crate::presence::{Attributes, Snapshot};
 
 /// One user in one room of a workflow.
 pub struct Canvas {
     user: Arc<User>,
     canvases: Arc<Canvases>,
+    /// Until it is tracked. Boxed, because it is seldom there.
+    page: Option<Box<Credentials>>,
     /// Empty until the join.
     workflow: SmolStr,
     /// There is none until the join, nor where nobody is reviewed.
@@ -45,7 +48,13 @@ pub struct Reviewed {
 impl Canvas {
     /// A canvas that this user is about to join.
     pub fn new(user: Arc<User>, canvases: Arc<Canvases>) -> Self {
-        Canvas { user, canvases, workflow: SmolStr::default(), place: None, priority: None }
+        Canvas { user, canvases, page: None, workflow: SmolStr::default(), place: None, priority: None }
+    }
+
+    /// The same, on the page that opened the connection with these.
+    #[must_use]
+    pub fn of_page(self, page: Option<Credentials>) -> Self {
+        Canvas { page: page.map(Box::new), ..self }
     }
 }
 
@@ -74,7 +83,9 @@ impl Channel for Canvas {
             presence.observe();
         }
         let workflows = WorkflowPresence::start(context.handle().clone());
-        let tracked = workflows.track_user_presence(&self.user, &self.workflow, context.owner());
+        let attributes =
+            Attributes { page: self.page.take().map(|page| page.page(context.topic())), ranked: true };
+        let tracked = workflows.track_canvas(&self.user, &self.workflow, context.owner(), attributes);
         futures::join!(tracked, presence.push_state());
         Ok(Flow::Continue(()))
     }

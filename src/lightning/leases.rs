@@ -23,6 +23,7 @@ use super::clock::now_us;
 use super::presence::WorkflowPresence;
 use super::user::User;
 use crate::channel::{Handle, Owner};
+use crate::pages::STANDSTILL;
 
 /// The leased sessions of a server. Cheap to clone; with the last clone all of them end.
 #[derive(Clone)]
@@ -85,6 +86,8 @@ struct Entries {
 struct Lease {
     user: User,
     joined_at: i64,
+    /// How long it lasts since it was put or renewed.
+    lasts: Duration,
     /// Where its end stands.
     end: delay_queue::Key,
     owner: Arc<Owner>,
@@ -164,10 +167,11 @@ impl Ledger {
     ) -> Result<(Option<Arc<Owner>>, Leased), PutError> {
         let mut entries = self.entries.lock();
         let Entries { leases, ends } = &mut *entries;
-        if let Some(there) = leases.get(&name) {
+        if let Some(there) = leases.get_mut(&name) {
             if there.user.id != user.id {
                 return Err(PutError::OtherUser);
             }
+            there.lasts = lease;
             ends.reset(&there.end, lease);
             return Ok((None, there.leased()));
         }
@@ -176,7 +180,7 @@ impl Ledger {
         }
         let owner = Arc::new(owner());
         let end = ends.insert(name.clone(), lease);
-        let lease = Lease { user: user.clone(), joined_at, end, owner: owner.clone() };
+        let lease = Lease { user: user.clone(), joined_at, lasts: lease, end, owner: owner.clone() };
         let leased = lease.leased();
         leases.insert(name, lease);
         Ok((Some(owner), leased))
@@ -185,7 +189,8 @@ impl Ledger {
     fn renew(&self, name: &SessionName, lease: Duration) -> Option<Leased> {
         let mut entries = self.entries.lock();
         let Entries { leases, ends } = &mut *entries;
-        let there = leases.get(name)?;
+        let there = leases.get_mut(name)?;
+        there.lasts = lease;
         ends.reset(&there.end, lease);
         Some(there.leased())
     }
@@ -210,14 +215,20 @@ impl Ledger {
     /// A session whose lease has run out; it is no longer there.
     fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<(SessionName, Lease)> {
         let mut entries = self.entries.lock();
-        match ready!(entries.ends.poll_expired(cx)) {
-            Some(expired) => {
-                let name = expired.into_inner();
-                let lease = entries.leases.remove(&name).expect("a session is in both parts or in none");
-                Poll::Ready((name, lease))
+        let Entries { leases, ends } = &mut *entries;
+        loop {
+            // Without sessions the queue wakes the task when there is one.
+            let Some(expired) = ready!(ends.poll_expired(cx)) else { return Poll::Pending };
+            let is_late = expired.deadline().elapsed() > STANDSTILL;
+            let name = expired.into_inner();
+            if !is_late {
+                let lease = leases.remove(&name).expect("a session is in both parts or in none");
+                return Poll::Ready((name, lease));
             }
-            // There are no sessions. The queue wakes the task when there is one.
-            None => Poll::Pending,
+            // The process stood still: nobody could renew it. It begins anew.
+            if let Some(lease) = leases.get_mut(&name) {
+                lease.end = ends.insert(name, lease.lasts);
+            }
         }
     }
 }

@@ -114,7 +114,7 @@ impl OpenWorkflow {
         self.facts.lock().deleted
     }
 
-    /// Ranks everyone who is present. Whoever asks for the list that was ranked last shares the answer, and a list
+    /// Ranks those who are present and may edit there. Whoever asks for the list that was ranked last shares the answer, and a list
     /// that says nothing new shares that of the one before.
     pub(super) fn rank(&self, present: &Snapshot) -> Arc<Ranked> {
         let viewers = self.facts.lock().viewers.clone();
@@ -126,7 +126,7 @@ impl OpenWorkflow {
         {
             return last.ranked.clone();
         }
-        let ranking = Ranking::of(user_presences(present.presences()), &viewers);
+        let ranking = Ranking::of(user_presences(present.ranked().presences()), &viewers);
         let ranked = match &*last {
             Some(last) if last.ranked.ranking == ranking => last.ranked.clone(),
             _ => Arc::new(Ranked::new(ranking)),
@@ -201,18 +201,20 @@ mod tests {
     use super::super::summary::{PresencesSummary, SummaryParams, build_presences_summary};
     use super::super::user::User;
     use super::*;
-    use crate::presence::{Meta, OwnerId, PhxRefs, ReplicaId, Tracker};
+    use crate::presence::{Attributes, Meta, OwnerId, PhxRefs, ReplicaId, Tracker};
 
     /// Lists of users who came in the order of their names' places, each in one tab.
     fn lists(of: &[&[&str]]) -> Vec<Snapshot> {
         let topic = WorkflowPresence::topic("w1");
         let mut refs = PhxRefs::new(1);
         let list = |users: &&[&str]| {
+            let ranked = Attributes { ranked: true, ..Attributes::default() };
             let mut tracker = Tracker::new(ReplicaId { node: "test".into(), incarnation: 1 });
             for (at, id) in users.iter().enumerate() {
                 let meta = json!({"user": user(id), "joined_at": at});
                 let meta = Meta::of(&meta).expect("an object");
-                let tracked = tracker.track(&topic, OwnerId(at as u64), (*id).into(), &meta, refs.next(1));
+                let tracked =
+                    tracker.track(&topic, OwnerId(at as u64), (*id).into(), &meta, ranked, refs.next(1));
                 tracked.expect("nobody is tracked twice");
             }
             tracker.snapshot(&topic)

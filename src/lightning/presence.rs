@@ -20,7 +20,7 @@ use smol_str::{SmolStr, format_smolstr};
 use super::clock::now_us;
 use super::user::{User, UserPresence};
 use crate::channel::{Handle, Owner, TrackError, UpdateError};
-use crate::presence::{Headcount, Meta, PhxRef, Presence, Presences};
+use crate::presence::{Attributes, Headcount, Meta, PhxRef, Presence, Presences};
 
 /// The presences of all workflows. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,17 @@ impl WorkflowPresence {
         self.track_user_presence_since(user, workflow_id, session, now_us()).await;
     }
 
+    /// The same for a canvas, which may come back, and may not count where it is decided who edits.
+    pub(super) async fn track_canvas(
+        &self,
+        user: &User,
+        workflow_id: &str,
+        session: &Owner,
+        attributes: Attributes,
+    ) {
+        self.track_session(user, workflow_id, session, now_us(), attributes).await;
+    }
+
     /// The same for a session that began at `joined_at`, in microseconds of Unix time: it ranks among the others by that.
     pub async fn track_user_presence_since(
         &self,
@@ -61,10 +72,22 @@ impl WorkflowPresence {
         session: &Owner,
         joined_at: i64,
     ) {
+        let attributes = Attributes { page: None, ranked: true };
+        self.track_session(user, workflow_id, session, joined_at, attributes).await;
+    }
+
+    pub(super) async fn track_session(
+        &self,
+        user: &User,
+        workflow_id: &str,
+        session: &Owner,
+        joined_at: i64,
+        attributes: Attributes,
+    ) {
         let meta = UserMeta { user: user.clone(), joined_at };
         let meta = Meta::of(&meta).expect("a user and a time are an object");
         // Either it is tracked already, which is as good, or the session has ended.
-        let _ = session.track(Self::topic(workflow_id), user.id.as_str(), meta).await;
+        let _ = session.track_as(Self::topic(workflow_id), user.id.as_str(), meta, attributes).await;
     }
 
     /// Takes a session of a user off a workflow.

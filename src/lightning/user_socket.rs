@@ -8,6 +8,7 @@ use super::canvas::Canvas;
 use super::canvases::{Canvases, ConnectionPlace};
 use super::people::Account;
 use crate::channel::{Closer, Connect, ConnectInfo, Connected, Refusal, Router};
+use crate::pages::Credentials;
 
 /// Lets in whom the people source knows, as `user_socket:<user id>`.
 pub struct UserSocket {
@@ -17,6 +18,7 @@ pub struct UserSocket {
 /// Who is connected, for as long as the connection lasts.
 pub struct Visitor {
     account: Account,
+    page: Option<Credentials>,
     place: OnceLock<Option<ConnectionPlace>>,
 }
 
@@ -38,7 +40,9 @@ impl Connect for UserSocket {
     async fn connect(&self, info: &ConnectInfo) -> Result<Connected<Visitor>, Refusal> {
         let account = self.canvases.people().account(info).await?;
         let socket_id = Some(UserSocket::socket_id(&account.user.id));
-        Ok(Connected { identity: Visitor { account, place: OnceLock::new() }, socket_id })
+        let token = info.params.get("token").or(info.auth_token.as_deref());
+        let page = Credentials::of(token, info.params.get("request_id"));
+        Ok(Connected { identity: Visitor { account, page, place: OnceLock::new() }, socket_id })
     }
 
     fn opened(&self, visitor: &Visitor, closer: Closer) {
@@ -49,6 +53,6 @@ impl Connect for UserSocket {
 /// The channels of the user socket: the canvas.
 pub fn router(canvases: Arc<Canvases>) -> Router<Visitor> {
     Router::new().channel("workflow:*", move |visitor: &Visitor| {
-        Canvas::new(visitor.account.user.clone(), canvases.clone())
+        Canvas::new(visitor.account.user.clone(), canvases.clone()).of_page(visitor.page)
     })
 }

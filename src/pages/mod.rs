@@ -10,7 +10,7 @@ mod departure;
 mod page;
 
 pub use departure::{Departure, Ending};
-pub use page::{Page, Strength};
+pub use page::{Credentials, Page, Strength};
 
 use std::time::Duration;
 

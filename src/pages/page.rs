@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// The user is no part of it, and nothing that was sent can be read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Page {
-    /// The first 64 bits of SHA-256 over topic, token and `request_id`, each with its length.
+    /// The first 64 bits of SHA-256 over the topic with its length, and the digest of its [`Credentials`].
     pub id: u64,
     /// How sure it is that this is one page.
     pub strength: Strength,
@@ -27,13 +27,22 @@ pub enum Strength {
     Weak,
 }
 
-impl Page {
-    /// The page that joined this topic, with its suffix, over a connection with these parameters. `None` where it has
-    /// neither a token nor a usable `request_id`: then nobody can say whether it came back.
+/// What a connection was opened with, as far as it tells one loaded page from another. It is kept for as long as the
+/// connection may join topics, and is far smaller than what was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The first 64 bits of SHA-256 over token and `request_id`, each with its length.
+    digest: u64,
+    strength: Strength,
+}
+
+impl Credentials {
+    /// Of a connection with these parameters. `None` where it has neither a token nor a usable `request_id`: then nobody
+    /// can say whether its page came back.
     ///
     /// A `request_id` counts from 20 to 200 bytes. Empty texts, and the `undefined` and `null` that JavaScript writes for
     /// what is missing, are none.
-    pub fn of(topic: &str, token: Option<&str>, request_id: Option<&str>) -> Option<Page> {
+    pub fn of(token: Option<&str>, request_id: Option<&str>) -> Option<Credentials> {
         let token = token.filter(|token| is_given(token));
         let request_id = request_id.filter(|id| is_given(id) && REQUEST_ID_BYTES.contains(&id.len()));
         let strength = match (token, request_id) {
@@ -42,20 +51,49 @@ impl Page {
             (None, None) => return None,
         };
         let mut hash = Sha256::new();
-        for part in [topic, token.unwrap_or_default(), request_id.unwrap_or_default()] {
-            // With the lengths no two triples are the same bytes.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+        for part in [token.unwrap_or_default(), request_id.unwrap_or_default()] {
+            update_with(&mut hash, part);
         }
-        let digest: [u8; 32] = hash.finalize().into();
-        let id = digest.iter().take(8).fold(0, |id, &byte| id << 8 | u64::from(byte));
-        Some(Page { id, strength })
+        Some(Credentials { digest: first_64_bits(hash), strength })
+    }
+
+    /// The page that joined this topic, with its suffix.
+    pub fn page(self, topic: &str) -> Page {
+        let mut hash = Sha256::new();
+        update_with(&mut hash, topic);
+        hash.update(self.digest.to_be_bytes());
+        Page { id: first_64_bits(hash), strength: self.strength }
+    }
+}
+
+/// What was sent cannot be read from it; but whoever knows two could tell whether they are the same.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("strength", &self.strength).finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// The page that joined this topic over a connection with these parameters: see [`Credentials::of`].
+    pub fn of(topic: &str, token: Option<&str>, request_id: Option<&str>) -> Option<Page> {
+        Credentials::of(token, request_id).map(|credentials| credentials.page(topic))
     }
 
     /// Whether it is surely one page, so that its newest connection stands for all others.
     pub fn is_strong(self) -> bool {
         self.strength == Strength::Strong
     }
+}
+
+fn first_64_bits(hash: Sha256) -> u64 {
+    let whole: [u8; 32] = hash.finalize().into();
+    whole.iter().take(8).fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+}
+
+/// With the lengths no two lists of texts are the same bytes.
+fn update_with(hash: &mut Sha256, part: &str) {
+    hash.update((part.len() as u64).to_be_bytes());
+    hash.update(part.as_bytes());
 }
 
 fn is_given(text: &str) -> bool {
@@ -120,8 +158,9 @@ mod tests {
 
     #[test]
     fn the_identity_is_that_of_every_version_of_this_server() {
-        // printf '\0\0\0\0\0\0\0\1t\0\0\0\0\0\0\0\1k\0\0\0\0\0\0\0\0' | sha256sum
+        // credentials: printf '\0\0\0\0\0\0\0\1k\0\0\0\0\0\0\0\0' | sha256sum | head -c 16
+        // page: (printf '\0\0\0\0\0\0\0\1t'; echo <credentials> | xxd -r -p) | sha256sum
         let page = Page::of("t", Some("k"), None).expect("it has a token");
-        assert_eq!(format!("{:016x}", page.id), "fce3d33b27138b2a");
+        assert_eq!(format!("{:016x}", page.id), "a94600298c41d9f6");
     }
 }

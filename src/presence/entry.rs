@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 
 use super::meta::Meta;
 use super::phx_ref::PhxRef;
+use crate::pages::Page;
 
 /// Who tracks: it stands where Phoenix has the pid of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,21 @@ pub struct Tag {
     pub clock: u64,
 }
 
+/// What is known of an entry beside its meta. No client is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The page that it belongs to; `None` where nobody can say whether that came back.
+    pub page: Option<Page>,
+    /// Whether it counts where it is decided whose turn it is.
+    pub ranked: bool,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Attributes { page: None, ranked: true }
+    }
+}
+
 /// One tracked presence. It never changes: an update is another entry.
 ///
 /// Entries are ordered by key, then by time of tracking, then by reference; two with the same three are
@@ -54,21 +70,46 @@ pub struct Entry {
     pub phx_ref_prev: Option<PhxRef>,
     /// The clock of the first tracking, which updates keep.
     pub since: u64,
+    /// What is known of it beside its meta.
+    pub attributes: Attributes,
     meta: Bytes,
 }
 
 impl Entry {
-    /// A newly tracked entry.
-    pub(super) fn new(tag: Tag, owner: OwnerId, key: SmolStr, meta: &Meta, phx_ref: PhxRef) -> Self {
-        let (since, meta) = (tag.clock, meta.encode(&phx_ref, None));
-        Self { tag, owner, key, phx_ref, phx_ref_prev: None, since, meta }
+    /// A newly tracked entry. It may take the place of another, which `phx_ref_prev` names.
+    pub(super) fn new(
+        tag: Tag,
+        owner: OwnerId,
+        key: SmolStr,
+        meta: &Meta,
+        attributes: Attributes,
+        phx_ref: PhxRef,
+        phx_ref_prev: Option<PhxRef>,
+    ) -> Self {
+        let (since, meta) = (tag.clock, meta.encode(&phx_ref, phx_ref_prev.as_ref()));
+        Self { tag, owner, key, phx_ref, phx_ref_prev, since, attributes, meta }
     }
 
     /// The entry that an update puts in the place of this one.
     pub(super) fn updated(&self, tag: Tag, meta: &Meta, phx_ref: PhxRef) -> Self {
         let meta = meta.encode(&phx_ref, Some(&self.phx_ref));
         let phx_ref_prev = Some(self.phx_ref.clone());
-        Self { tag, owner: self.owner, key: self.key.clone(), phx_ref, phx_ref_prev, since: self.since, meta }
+        let (owner, key) = (self.owner, self.key.clone());
+        Self { tag, owner, key, phx_ref, phx_ref_prev, since: self.since, attributes: self.attributes, meta }
+    }
+
+    /// The same entry with other attributes, of which no client is told.
+    pub(super) fn with_attributes(&self, attributes: Attributes) -> Self {
+        Self {
+            tag: self.tag.clone(),
+            owner: self.owner,
+            key: self.key.clone(),
+            phx_ref: self.phx_ref.clone(),
+            phx_ref_prev: self.phx_ref_prev.clone(),
+            since: self.since,
+            attributes,
+            meta: self.meta.clone(),
+        }
     }
 
     /// The meta as clients see it: the text of a JSON object with its `phx_ref`.
@@ -80,6 +121,20 @@ impl Entry {
     /// stands.
     pub fn meta_value(&self) -> Map<String, Value> {
         serde_json::from_slice(&self.meta).expect("a meta was decoded once already, when it was parsed")
+    }
+
+    /// What stands before every entry of this one's key.
+    pub(super) fn first_of_its_key(&self) -> Self {
+        Self {
+            tag: self.tag.clone(),
+            owner: self.owner,
+            key: self.key.clone(),
+            phx_ref: PhxRef::least(),
+            phx_ref_prev: None,
+            since: 0,
+            attributes: Attributes::default(),
+            meta: Bytes::new(),
+        }
     }
 
     fn place(&self) -> (&str, u64, &PhxRef) {
@@ -126,7 +181,8 @@ mod tests {
     fn entry(clock: u64, key: &str, phx_ref: PhxRef) -> Entry {
         let replica = Arc::new(ReplicaId { node: "here".into(), incarnation: 1 });
         let meta = Meta::parse(br#"{"name":"Ada"}"#).expect("an object");
-        Entry::new(Tag { replica, clock }, OwnerId(1), key.into(), &meta, phx_ref)
+        let attributes = Attributes::default();
+        Entry::new(Tag { replica, clock }, OwnerId(1), key.into(), &meta, attributes, phx_ref, None)
     }
 
     #[test]
@@ -163,6 +219,6 @@ mod tests {
 
     #[test]
     fn an_entry_stays_lean() {
-        assert!(size_of::<Entry>() <= 136, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 160, "{}", size_of::<Entry>());
     }
 }

@@ -62,6 +62,33 @@ impl Meta {
         Self::parse(&serde_json::to_vec(value)?)
     }
 
+    /// Since when the person is there whose meta this is, in microseconds of Unix time, where the meta says so in the
+    /// usual place: an integer as its member `joined_at`.
+    pub(super) fn joined_at(encoded: &[u8]) -> Option<i64> {
+        #[derive(serde::Deserialize)]
+        struct Joined {
+            joined_at: Value,
+        }
+        serde_json::from_slice::<Joined>(encoded).ok()?.joined_at.as_i64()
+    }
+
+    /// The meta of an entry, as the application gave it.
+    pub(super) fn of_encoded(encoded: &[u8]) -> Self {
+        let meta = Self::parse(encoded).expect("it was parsed before it was encoded");
+        Self { own_prev: None, ..meta }
+    }
+
+    /// The same meta, of somebody who has been there since then.
+    pub(super) fn with_joined_at(&self, joined_at: i64) -> Self {
+        let json = format!("{{{}}}", self.members);
+        let mut members: Map<String, Value> =
+            serde_json::from_str(&json).expect("it was decoded once already, when it was parsed");
+        members.insert("joined_at".to_owned(), joined_at.into());
+        let mut meta = Self::try_from(members).expect("it is no deeper than it was");
+        meta.own_prev.clone_from(&self.own_prev);
+        meta
+    }
+
     /// The meta as clients see it: with its reference, and after an update with the reference before.
     pub(super) fn encode(&self, phx_ref: &PhxRef, prev: Option<&PhxRef>) -> Bytes {
         let prev = prev.map(|prev| format!("\"{PHX_REF_PREV}\":\"{prev}\""));

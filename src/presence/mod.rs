@@ -17,6 +17,7 @@ mod meta;
 mod pending;
 mod phx_ref;
 mod presences;
+mod returns;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,11 @@ mod tracker;
 
 pub use accumulated::{Accumulated, MetasByKey};
 pub use diff::{Diff, encode_diff};
-pub use entry::{Entry, OwnerId, ReplicaId, Tag};
+pub use entry::{Attributes, Entry, OwnerId, ReplicaId, Tag};
 pub use meta::{Meta, NotAnObject};
 pub use pending::Pending;
 pub use phx_ref::{PhxRef, PhxRefs};
 pub use presences::{Presence, Presences};
+pub use returns::Asked;
 pub use snapshot::{Headcount, Snapshot};
-pub use tracker::{AlreadyTracked, Change, NotTracked, Tracker};
+pub use tracker::{AlreadyTracked, Change, NotTracked, Tracked, Tracker};

@@ -19,6 +19,11 @@ use smol_str::SmolStr;
 pub struct PhxRef(SmolStr);
 
 impl PhxRef {
+    /// What comes before every reference.
+    pub(super) fn least() -> Self {
+        PhxRef(SmolStr::default())
+    }
+
     /// The reference as clients see it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -50,6 +50,15 @@ impl Snapshot {
         (count > 0).then(|| listing::presence(&self.0[start..start + count]))
     }
 
+    /// Those who count where it is decided whose turn it is ([`Attributes::ranked`](super::Attributes::ranked)). It is a
+    /// clone of this one where all do.
+    pub fn ranked(&self) -> Self {
+        if self.0.iter().all(|entry| entry.attributes.ranked) {
+            return self.clone();
+        }
+        Self::of_ordered(self.0.iter().filter(|entry| entry.attributes.ranked).cloned())
+    }
+
     /// The entries, in order.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.0

@@ -41,8 +41,9 @@ impl World {
     pub(super) fn track(&mut self, topic: &str, owner: u64, key: &str, json: &str) -> Change {
         let phx_ref = self.phx_ref();
         self.tracker
-            .track(&topic.into(), OwnerId(owner), key.into(), &meta(json), phx_ref)
+            .track(&topic.into(), OwnerId(owner), key.into(), &meta(json), Attributes::default(), phx_ref)
             .expect("not tracked yet")
+            .change
     }
 
     /// Updates what is tracked.
@@ -189,8 +190,16 @@ fn change(world: &mut World, model: &mut Model, at: usize, step: &Step) -> Optio
             let (phx_ref, meta) = (world.phx_ref(), meta(METAS[nth]));
             let change = world
                 .tracker
-                .track(&topic.into(), OwnerId(owner), EVIL_KEYS[key].into(), &meta, phx_ref)
-                .ok();
+                .track(
+                    &topic.into(),
+                    OwnerId(owner),
+                    EVIL_KEYS[key].into(),
+                    &meta,
+                    Attributes::default(),
+                    phx_ref,
+                )
+                .ok()
+                .map(|tracked| tracked.change);
             assert_eq!(change.is_none(), model.contains_key(&(at, owner, key)));
             model.entry((at, owner, key)).or_insert(nth);
             change

@@ -12,9 +12,10 @@ use foldhash::HashMap;
 use smol_str::SmolStr;
 use thiserror::Error;
 
-use super::entry::{Entry, OwnerId, ReplicaId, Tag};
+use super::entry::{Attributes, Entry, OwnerId, ReplicaId, Tag};
 use super::meta::Meta;
 use super::phx_ref::PhxRef;
+use super::returns::{Asked, Returning};
 use super::snapshot::Snapshot;
 use super::topic::Topic;
 
@@ -22,8 +23,19 @@ use super::topic::Topic;
 pub struct Tracker {
     replica: Arc<ReplicaId>,
     clock: u64,
-    topics: HashMap<SmolStr, Topic>,
-    len: usize,
+    pub(super) topics: HashMap<SmolStr, Topic>,
+    pub(super) len: usize,
+    /// Whether connections of one page, or of one user, are anything to one another.
+    knows_pages: bool,
+}
+
+/// What tracking came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tracked {
+    /// What changed.
+    pub change: Change,
+    /// Whom to ask for a sign of life, because of it.
+    pub asked: Asked,
 }
 
 /// What one request changed on one topic.
@@ -48,10 +60,16 @@ pub struct NotTracked;
 impl Tracker {
     /// A tracker of nothing yet, whose first change has clock 1.
     pub fn new(replica: ReplicaId) -> Self {
-        Self { replica: Arc::new(replica), clock: 0, topics: HashMap::default(), len: 0 }
+        Self { replica: Arc::new(replica), clock: 0, topics: HashMap::default(), len: 0, knows_pages: false }
     }
 
-    /// Puts `owner` on `topic` under `key`, where others may be too.
+    /// The same, where what comes back takes the place of what was lost (contract: pages.md §3). Otherwise every entry is
+    /// by itself, as in Phoenix.
+    pub fn knowing_pages(replica: ReplicaId) -> Self {
+        Self { knows_pages: true, ..Self::new(replica) }
+    }
+
+    /// Puts `owner` on `topic` under `key`, where others may be too. It may take the place of others of its page.
     ///
     /// # Errors
     /// [`AlreadyTracked`], and nothing changes, if the owner is there under this key already.
@@ -61,15 +79,28 @@ impl Tracker {
         owner: OwnerId,
         key: SmolStr,
         meta: &Meta,
+        attributes: Attributes,
         phx_ref: PhxRef,
-    ) -> Result<Change, AlreadyTracked> {
+    ) -> Result<Tracked, AlreadyTracked> {
         if self.get(topic, owner, &key).is_some() {
             return Err(AlreadyTracked);
         }
-        let entry = Arc::new(Entry::new(self.bump(), owner, key, meta, phx_ref));
-        self.topics.entry(topic.clone()).or_default().put(Arc::clone(&entry));
+        let tag = self.bump();
+        let mut entry = Entry::new(tag, owner, key, meta, attributes, phx_ref, None);
+        let entries = self.topics.entry(topic.clone()).or_default();
+        let mut leaves = Vec::new();
+        let mut asked = Asked::default();
+        if self.knows_pages {
+            let returning = Returning::of(&entry, entries);
+            entry = returning.place(entry, meta);
+            (leaves, asked) = returning.apply(entries);
+        }
+        let entry = Arc::new(entry);
+        entries.put(Arc::clone(&entry));
         self.len += 1;
-        Ok(Change { joins: vec![entry], leaves: vec![] })
+        self.len -= leaves.len();
+        self.clock += leaves.len() as u64;
+        Ok(Tracked { change: Change { joins: vec![entry], leaves }, asked })
     }
 
     /// Gives what `owner` has under `key` a wholly new meta, in the same place.
@@ -89,8 +120,17 @@ impl Tracker {
         self.bump();
         let new = Arc::new(old.updated(self.bump(), meta, phx_ref));
         let entries = self.topics.get_mut(topic).expect("an entry of the topic was just found");
-        entries.put(Arc::clone(&new));
-        Ok(Change { joins: vec![new], leaves: vec![old] })
+        Ok(match entries.put(Arc::clone(&new)) {
+            Some(old) => Change { joins: vec![new], leaves: vec![old] },
+            // It is superseded: nobody is told.
+            None => Change::default(),
+        })
+    }
+
+    /// Gives what `owner` has on `topic` another rank. Tells whether the list is another now: no client is told of it.
+    pub fn set_ranked(&mut self, topic: &str, owner: OwnerId, ranked: bool) -> bool {
+        let Some(entries) = self.topics.get_mut(topic) else { return false };
+        entries.set_ranked(owner, ranked)
     }
 
     /// What `owner` has under `key`: an update may be computed from its meta.
@@ -100,14 +140,14 @@ impl Tracker {
 
     /// Takes `owner` off `topic` under `key`. Nothing if it was not there.
     pub fn untrack(&mut self, topic: &str, owner: OwnerId, key: &str) -> Option<Change> {
-        let left = self.topics.get_mut(topic)?.remove(owner, key)?;
-        Some(self.left(topic, vec![left]))
+        let left = self.topics.get_mut(topic)?.remove(owner, key);
+        self.gone(topic, left.into_iter().collect())
     }
 
     /// Takes `owner` off `topic` under all its keys, as one change. Nothing if it was not there.
     pub fn untrack_owner(&mut self, topic: &str, owner: OwnerId) -> Option<Change> {
         let left = self.topics.get_mut(topic)?.remove_owner(owner);
-        (!left.is_empty()).then(|| self.left(topic, left))
+        self.gone(topic, left)
     }
 
     /// Everyone on `topic` now. It costs a pointer for each entry.
@@ -141,17 +181,17 @@ impl Tracker {
         self.len == 0
     }
 
-    /// Counts entries that were taken out, and forgets their topic if they were its last.
-    fn left(&mut self, topic: &str, leaves: Vec<Arc<Entry>>) -> Change {
+    /// Counts listed entries that were taken out, and forgets the topic if nothing is left of it.
+    pub(super) fn gone(&mut self, topic: &str, leaves: Vec<Arc<Entry>>) -> Option<Change> {
         self.clock += leaves.len() as u64;
         self.len -= leaves.len();
         if self.topics.get(topic).is_some_and(Topic::is_empty) {
             self.topics.remove(topic);
         }
-        Change { joins: vec![], leaves }
+        (!leaves.is_empty()).then(|| Change { joins: vec![], leaves })
     }
 
-    fn bump(&mut self) -> Tag {
+    pub(super) fn bump(&mut self) -> Tag {
         self.clock += 1;
         Tag { replica: Arc::clone(&self.replica), clock: self.clock }
     }
@@ -180,8 +220,14 @@ mod tests {
         let mut world = World::new();
         world.track("t", 1, "k", r#"{"n":1}"#);
         let before = world.tracker.snapshot("t").encode();
-        let again =
-            world.tracker.track(&"t".into(), OwnerId(1), "k".into(), &meta("{}"), PhxRefs::new(9).next(9));
+        let again = world.tracker.track(
+            &"t".into(),
+            OwnerId(1),
+            "k".into(),
+            &meta("{}"),
+            Attributes::default(),
+            PhxRefs::new(9).next(9),
+        );
         assert_eq!(again.expect_err("tracked"), AlreadyTracked);
         assert_eq!(world.tracker.snapshot("t").encode(), before);
         assert_eq!((world.tracker.clock(), world.tracker.len()), (1, 1));

@@ -4,6 +4,8 @@
 //! decides when to take mail out of the outbox, and what becomes of the frames there.
 //! Rules: Phoenix 1.8.12, `Phoenix.Socket` and `Phoenix.Channel.Server`.
 
+mod probing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,10 +26,11 @@ use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::context::Seat;
 use crate::channel::erased::{AnyChannel, Topics};
-use crate::channel::node::{Asked, Mail, Peer as _};
+use crate::channel::node::{Asked, Mail, Parting, Peer as _, Probe};
 use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRef, StopReason, Transport};
+use crate::pages::{Departure, Ending};
 use crate::presence::OwnerId;
-use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, LeftTopics, Session, Step};
+use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, LeftTopics, Probes, Session, Step};
 use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn, websocket};
 
 /// A connection and its channels.
@@ -45,6 +48,8 @@ pub(crate) struct Connection {
     callbacks: Vec<Callback>,
     /// Boxed, because few clients leave a topic and stay.
     left: Option<Box<Left>>,
+    /// What the client has to answer. Boxed, because few are asked anything.
+    probes: Option<Box<Probes<(OwnerId, Probe)>>>,
     /// Bytes of the client's messages that wait for a channel.
     waiting: usize,
     /// Bytes of other mail that waits for a channel.
@@ -113,6 +118,7 @@ impl Connection {
             joining: None,
             callbacks: Vec::new(),
             left: None,
+            probes: None,
             waiting: 0,
             held: 0,
             crash_told: false,
@@ -252,16 +258,17 @@ impl Connection {
         returned
     }
 
-    /// Ends the connection: all it tracked leaves at once, then its channels are told.
-    pub(crate) async fn end(mut self, reason: CloseReason) {
+    /// Ends the connection: all it tracked leaves, at once or after the grace period, then its channels are told.
+    pub(crate) async fn end(mut self, reason: CloseReason, departure: Departure) {
         let span = self.span();
         span.in_scope(|| debug!(%reason, "connection closed"));
         self.counters().closed(reason);
         // Here nobody waits for the last that was heard.
+        let parting = self.parting(departure);
         if let Some(joining) = self.joining.take() {
-            drop(joining.seat.owner.end());
+            drop(joining.seat.owner.end(&parting));
         }
-        self.slots.values().for_each(|slot| drop(slot.seat.owner.end()));
+        self.slots.values().for_each(|slot| drop(slot.seat.owner.end(&parting)));
         let callbacks: Vec<_> = self.callbacks.drain(..).collect();
         let running = callbacks.into_iter().map(|callback| {
             let seat = self.slots.get(&callback.channel).map(|slot| slot.seat.clone());
@@ -286,7 +293,7 @@ impl Connection {
 
     fn join(&mut self, join: Join, cx: &mut Context<'_>) {
         if let Some(old) = &join.replaces {
-            self.kill(OwnerId(old.channel.0));
+            self.kill(OwnerId(old.channel.0), Departure::of(Ending::ChannelClosed));
         }
         let Some(channel) = self.topics.open(&join.topic) else { return };
         let marked = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
@@ -341,7 +348,7 @@ impl Connection {
             Some(channel) => self.seat(join_ref, seat, channel, mail, cx),
             None => {
                 mail.iter().for_each(|mail| self.discard(mail));
-                drop(seat.owner.end());
+                drop(seat.owner.end(&Parting::LEFT));
             }
         }
     }
@@ -365,6 +372,9 @@ impl Connection {
     }
 
     fn deliver(&mut self, id: OwnerId, mail: Mail, cx: &mut Context<'_>) {
+        if let Mail::Probe(probe) = mail {
+            return self.probe(id, probe);
+        }
         if mail.is_clients() {
             self.waiting += mail.weight();
         } else {
@@ -421,6 +431,7 @@ impl Connection {
         if let Some(left) = &mut self.left {
             left.topics.answered(nonce, Instant::now());
         }
+        self.probe_answered(nonce);
     }
 
     /// The client has read everything that it was sent.
@@ -511,7 +522,13 @@ impl Connection {
         why: Ended,
         cx: &mut Context<'_>,
     ) {
-        self.kill(seat.id());
+        self.kill(
+            seat.id(),
+            Departure::of(match farewell {
+                Farewell::Close => Ending::ChannelClosed,
+                Farewell::Error => Ending::ChannelError,
+            }),
+        );
         if let Some(departed) = self.session.departed(&seat.topic, ChannelId(seat.id().0)) {
             let frame = match farewell {
                 Farewell::Close => departed.phx_close(self.vsn),
@@ -525,14 +542,21 @@ impl Connection {
     }
 
     /// Takes a channel's place away: what it tracked leaves, what waits for it is dropped, and so is a callback.
-    fn kill(&mut self, id: OwnerId) {
+    fn kill(&mut self, id: OwnerId, departure: Departure) {
         self.callbacks.retain(|callback| callback.channel != id);
         if let Some(slot) = self.slots.remove(&id) {
+            let parting = self.parting(departure);
             let left = self.left.get_or_insert_default();
             left.on_its_way.retain_mut(|asked| asked.now_or_never().is_none());
-            left.on_its_way.extend(slot.seat.owner.end());
+            left.on_its_way.extend(slot.seat.owner.end(&parting));
             slot.mail.iter().for_each(|mail| self.discard(mail));
         }
+    }
+
+    fn parting(&self, departure: Departure) -> Parting {
+        // Who has left is not to be found by that name any more.
+        let is_lost = departure == Departure::Disconnected;
+        Parting { departure, socket_id: self.registration.socket_id().filter(|_| is_lost).cloned() }
     }
 }
 

@@ -75,6 +75,11 @@ impl Connections {
 }
 
 impl Registration {
+    /// The name by which it can be closed.
+    pub(crate) fn socket_id(&self) -> Option<&SmolStr> {
+        self.socket_id.as_ref()
+    }
+
     /// Unique in this process.
     pub(crate) fn id(&self) -> OwnerId {
         self.id

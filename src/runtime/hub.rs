@@ -9,6 +9,7 @@ use http::StatusCode;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, warn};
 
+use super::capacity::Capacity;
 use super::client::{Admitted, Client};
 use super::connection::Connection;
 use super::counters::Counters;
@@ -24,6 +25,7 @@ use crate::wire::Vsn;
 pub(crate) struct Hub {
     pub(crate) node: Arc<Node>,
     pub(crate) limits: Limits,
+    pub(crate) capacity: Arc<Capacity>,
     /// The tasks of all connections.
     pub(crate) tasks: TaskTracker,
     endpoint: Box<dyn AnyEndpoint>,
@@ -32,6 +34,8 @@ pub(crate) struct Hub {
 /// What one connection may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// How long those stay whose connection was lost; zero where connections are nothing to one another.
+    pub(crate) grace: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_channels: usize,
     /// Bytes that may wait for a slow reader.
@@ -44,8 +48,10 @@ impl Hub {
         hooks: &Hooks,
         limits: Limits,
         flush_window: Duration,
+        capacity: Arc<Capacity>,
     ) -> Arc<Self> {
-        Arc::new(Hub { node: Node::start(hooks, flush_window), limits, tasks: TaskTracker::new(), endpoint })
+        let node = Node::start(hooks, flush_window, limits.grace);
+        Arc::new(Hub { node, limits, capacity, tasks: TaskTracker::new(), endpoint })
     }
 
     /// The program's own way in.
@@ -74,7 +80,9 @@ impl Hub {
     pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> Connection {
         let transport = admitted.client.transport;
         let outbox = Arc::new(Outbox::new(self.limits.outbox_bytes, self.node.counters.clone()));
-        admitted.accepted.topics.opened(Closer::new(&outbox));
+        let way_out = Arc::downgrade(&self.node);
+        let socket_id = admitted.accepted.socket_id.clone();
+        admitted.accepted.topics.opened(Closer::new(&outbox, way_out, socket_id));
         let id = self.node.new_owner();
         let socket_id = admitted.accepted.socket_id.clone();
         let registration = self.node.connections.register(id, socket_id, outbox.clone());

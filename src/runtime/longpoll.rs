@@ -48,6 +48,9 @@ pub(crate) enum Polled {
 /// The session that a token names is gone, or the token names none.
 pub(crate) struct Gone;
 
+/// As many connections are open as there may be.
+pub(crate) struct Full;
+
 /// The session did not take all messages within the window, or one of them ended it.
 pub(crate) struct NotTaken;
 
@@ -60,19 +63,26 @@ impl LongPoll {
     }
 
     /// Opens a session for a client that was let in, and returns its token.
-    pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> String {
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub(crate) fn open(&self, vsn: Vsn, admitted: Admitted) -> Result<String, Full> {
+        let Some(place) = self.hub.capacity.take() else {
+            self.hub.capacity.refused();
+            return Err(Full);
+        };
         let id = SessionId::new();
         let (requests, receiver) = mpsc::channel(REQUESTS_WAITING);
         self.sessions.lock().insert(id, requests);
-        let session =
-            Session::new(self.hub.open(vsn, admitted), receiver, self.window, self.hub.limits.outbox_bytes);
+        let session = Session::new(self.hub.open(vsn, admitted), receiver, self.window, self.hub.limits);
         let sessions = self.sessions.clone();
         self.hub.tasks.spawn(async move {
             let ended = session.serve().await;
             sessions.lock().remove(&id);
             ended.finish().await;
+            drop(place);
         });
-        self.tokens.issue(id, SystemTime::now())
+        Ok(self.tokens.issue(id, SystemTime::now()))
     }
 
     /// The live session that a token names.

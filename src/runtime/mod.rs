@@ -12,19 +12,20 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 768 | the task: decoder, connection, session, timer |
-//! | 304 | the socket, shared with whoever writes to it, and tokio's registration of it |
+//! | 832 | the task: decoder, connection, session, limits in time, timer |
+//! | 312 | the socket, its place among all, shared with whoever writes to it, and tokio's registration of it |
 //! | 240 | the outbox |
 //! | 160 | room for two frames in the outbox, and two ready to be written |
-//! | 190 | the user: account, identity, names |
+//! | 215 | the user: what its page is known by, account, identity, names |
 //! | 115 | the entry among all connections, and that of its socket id |
 //! | 320 | what is joined: the session's table, the connection's table, the channel's place |
-//! | 256 | the channel: its seat, its owner's topics, the canvas |
-//! | 345 | the presence: its entry, its meta as text, its place on its topic |
-//! | 440 | a third of the topic: who hears it, what is to be told |
+//! | 280 | the channel: its seat, its owner's topics, the canvas |
+//! | 370 | the presence: its entry, its meta as text, its place on its topic |
+//! | 455 | a third of the topic: who hears it, what is to be told |
 //! | 215 | a third of the published list, and of its encoding |
 
 pub(crate) mod callback;
+pub(crate) mod capacity;
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod connections;

@@ -19,14 +19,15 @@ use super::fetch::Fetcher;
 use super::flusher::Flusher;
 use super::line::StateFor;
 use super::listing::Listings;
-use super::shard::{Op, Shard, ShardHooks};
+use super::shard::{Op, Shard, ShardHooks, Tracking};
 use super::{metas, shard_task};
 use crate::channel::Hooks;
 use crate::channel::context::Seat;
 use crate::channel::handle::DISCONNECT;
-use crate::channel::node::{Asked, Broadcast, Node as NodePort, UpdateRefused};
+use crate::channel::node::{Asked, Broadcast, Node as NodePort, Parting, UpdateRefused};
 use crate::presence::{
-    AlreadyTracked, Entry, Headcount, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences, ReplicaId, Tracker,
+    AlreadyTracked, Attributes, Entry, Headcount, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences,
+    ReplicaId, Tracker,
 };
 
 /// All topics of this process.
@@ -48,7 +49,7 @@ struct ShardHandle {
 
 impl Node {
     /// Starts one shard for each core, and the tasks of the hooks. They end when the node is dropped.
-    pub(crate) fn start(hooks: &Hooks, flush_window: Duration) -> Arc<Self> {
+    pub(crate) fn start(hooks: &Hooks, flush_window: Duration, grace: Duration) -> Arc<Self> {
         let fetcher = hooks.fetch.clone().map(Fetcher::new);
         let changes = hooks.handle_metas.as_ref().map(|init| {
             let (changes, receiver) = mpsc::unbounded_channel();
@@ -65,12 +66,16 @@ impl Node {
                 let (ops, asked) = mpsc::unbounded_channel();
                 let listings = Arc::new(Listings::default());
                 let node = SmolStr::new(format!("presenced/{index}"));
-                let tracker = Tracker::new(ReplicaId { node, incarnation });
+                let replica = ReplicaId { node, incarnation };
+                let tracker = match grace {
+                    Duration::ZERO => Tracker::new(replica),
+                    _ => Tracker::knowing_pages(replica),
+                };
                 // Refs of one moment differ between shards by this number.
                 let refs = PhxRefs::new(node_hash.wrapping_add(index as u16));
                 let hooks =
                     ShardHooks { fetcher: fetcher.clone(), changes: changes.clone(), back: ops.downgrade() };
-                let shard = Shard::new(tracker, refs, hooks, listings.clone(), flush_window);
+                let shard = Shard::new(tracker, refs, hooks, listings.clone(), flush_window, grace);
                 tokio::spawn(shard_task::run(shard, asked, counters.clone(), flusher.lines()));
                 ShardHandle { ops, listings }
             })
@@ -100,6 +105,11 @@ impl Node {
                 let _ = hushed.await;
             }
         }
+    }
+
+    /// The connection of an owner whose page had joined again has answered: both are there.
+    pub(crate) fn restore(&self, topic: SmolStr, owner: OwnerId) {
+        self.shard(&topic).tell(Op::Restore { topic, owner });
     }
 
     fn enter(&self, topic: SmolStr, seat: &Seat, role: Role) {
@@ -133,10 +143,13 @@ impl NodePort for Node {
 
     /// One of [`DISCONNECT`] is for the connections that have the topic as their socket id as well.
     fn broadcast(&self, message: Broadcast) -> Asked<()> {
-        if message.event == DISCONNECT {
+        let revoked = (message.event == DISCONNECT).then(|| {
             self.connections.disconnect(&message.topic);
-        }
-        self.shard(&message.topic).ask(|sent| Op::Broadcast { message, sent })
+            self.revoke(&message.topic)
+        });
+        let sent = self.shard(&message.topic).ask(|sent| Op::Broadcast { message, sent });
+        let Some(revoked) = revoked else { return sent };
+        revoked.then(|_| sent).boxed()
     }
 
     fn track(
@@ -145,8 +158,14 @@ impl NodePort for Node {
         owner: OwnerId,
         key: SmolStr,
         meta: Meta,
+        attributes: Attributes,
     ) -> Asked<Result<PhxRef, AlreadyTracked>> {
-        self.shard(&topic).ask(|answer| Op::Track { topic, owner, key, meta, answer })
+        let what = Tracking { key, meta, attributes };
+        self.shard(&topic).ask(|answer| Op::Track { topic, owner, what, answer })
+    }
+
+    fn rank(&self, topic: SmolStr, owner: OwnerId, ranked: bool) {
+        self.shard(&topic).tell(Op::Rank { topic, owner, ranked });
     }
 
     fn update(
@@ -168,8 +187,17 @@ impl NodePort for Node {
         self.shard(&topic).ask(|answer| Op::Entry { topic, owner, key, answer })
     }
 
-    fn gone(&self, topic: SmolStr, owner: OwnerId) -> Asked<()> {
-        self.shard(&topic).ask(|gone| Op::Gone { topic, owner, gone })
+    fn gone(&self, topic: SmolStr, owner: OwnerId, parting: Parting) -> Asked<()> {
+        self.shard(&topic).ask(|gone| Op::Gone { topic, owner, parting, gone })
+    }
+
+    fn revoke(&self, socket_id: &str) -> Asked<()> {
+        let socket_id = SmolStr::new(socket_id);
+        let asked = self.shards.iter().map(|shard| {
+            let socket_id = socket_id.clone();
+            shard.ask(|done| Op::Revoke { socket_id, done })
+        });
+        futures::future::join_all(asked).map(|_| Some(())).boxed()
     }
 
     fn push_state(&self, topic: SmolStr, seat: &Arc<Seat>) -> Asked<()> {
@@ -233,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_that_is_dropped_leaves_nothing_behind() {
-        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO));
+        let handle = Handle::new(Node::start(&Hooks::new(), Duration::ZERO, Duration::ZERO));
         let mut watch = handle.watch("t", 1024);
         assert!(matches!(watch.next().await, Some(Watched::State(_))));
         let subscription = watch.subscription();

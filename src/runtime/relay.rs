@@ -36,6 +36,7 @@ use super::stream::Stream;
 use super::upstream::Fault;
 use crate::channel::node::Peer as _;
 use crate::gateway::{HeadVerdict, Notice, Verdict, Watch};
+use crate::pages::Credentials;
 use crate::presence::OwnerId;
 use crate::session::CloseReason;
 use crate::wire::websocket::{self, CloseFrame, DataKind, Decoder, Event, Limits, Part};
@@ -66,13 +67,6 @@ pub(crate) struct Relay {
     passed_down: u64,
     share: Share,
     registration: Registration,
-}
-
-/// What a page sends again at every connect, and so is known by.
-pub(crate) struct PageParams {
-    /// Of the query, or of a subprotocol.
-    pub(crate) token: Option<Box<str>>,
-    pub(crate) request_id: Option<Box<str>>,
 }
 
 /// The relay's part in what the gateway counts of all relays together.
@@ -115,7 +109,7 @@ impl Relay {
         early: &[u8],
         uplink: Uplink,
         watch: Watch,
-        page: PageParams,
+        page: Option<Credentials>,
     ) -> Self {
         let now = Instant::now();
         let stream = Arc::new(stream);

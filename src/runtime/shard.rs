@@ -5,6 +5,7 @@
 //! Rules: architecture "Who owns what" and "Coalescing"; `Phoenix.Presence`, and what phoenix.js's `Presence`
 //! takes for granted.
 
+mod returns;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +25,12 @@ use super::fetch::Fetcher;
 use super::line::{Line, Ready, StateFor};
 use super::listing::Listings;
 use super::metas::Changed;
-use crate::channel::node::{Broadcast, UpdateRefused};
+use crate::channel::node::{Broadcast, Parting, UpdateRefused};
 use crate::channel::observation::Observation;
+use crate::pages::Departure;
 use crate::presence::{
-    AlreadyTracked, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs, Presences,
-    Snapshot, Tracker,
+    AlreadyTracked, Attributes, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs,
+    Presences, Snapshot, Tracker,
 };
 use crate::wire::{Json, Payload, SharedPayload};
 
@@ -42,8 +44,12 @@ pub(crate) struct Shard {
     listings: Arc<Listings>,
     /// How long changes of a busy topic gather.
     window: Duration,
+    /// How long those stay whose connection was lost; zero where they leave at once.
+    grace: Duration,
     /// When which topic is to be looked at, because changes gather there; each is there at most once.
     due: BinaryHeap<Reverse<(Instant, SmolStr)>>,
+    /// When the grace periods of which topic are to be looked at.
+    graces: BinaryHeap<Reverse<(Instant, SmolStr)>>,
     /// Topics touched since the last settling.
     touched: Vec<SmolStr>,
     answers: Vec<Answer>,
@@ -75,7 +81,16 @@ struct Topic {
     /// It stands in `due`.
     scheduled: bool,
     changed: bool,
+    /// Somebody is ranked otherwise: a change that no client is told.
+    reordered: bool,
     touched: bool,
+}
+
+/// What is to be present.
+pub(crate) struct Tracking {
+    pub(crate) key: SmolStr,
+    pub(crate) meta: Meta,
+    pub(crate) attributes: Attributes,
 }
 
 /// What can be asked of a shard. Each names its topic; operations of one topic are applied in order.
@@ -97,9 +112,24 @@ pub(crate) enum Op {
     Track {
         topic: SmolStr,
         owner: OwnerId,
-        key: SmolStr,
-        meta: Meta,
+        what: Tracking,
         answer: Answering<AlreadyTracked>,
+    },
+    /// Gives what an owner has another rank. No client is told.
+    Rank {
+        topic: SmolStr,
+        owner: OwnerId,
+        ranked: bool,
+    },
+    /// The connection of an owner whose place another took has answered.
+    Restore {
+        topic: SmolStr,
+        owner: OwnerId,
+    },
+    /// Ends the grace periods of those who were connected under a socket id.
+    Revoke {
+        socket_id: SmolStr,
+        done: oneshot::Sender<()>,
     },
     Update {
         topic: SmolStr,
@@ -124,6 +154,7 @@ pub(crate) enum Op {
     Gone {
         topic: SmolStr,
         owner: OwnerId,
+        parting: Parting,
         gone: oneshot::Sender<()>,
     },
     PushState {
@@ -167,6 +198,7 @@ impl Shard {
         hooks: ShardHooks,
         listings: Arc<Listings>,
         window: Duration,
+        grace: Duration,
     ) -> Self {
         Shard {
             topics: HashMap::default(),
@@ -175,7 +207,9 @@ impl Shard {
             hooks,
             listings,
             window,
+            grace,
             due: BinaryHeap::new(),
+            graces: BinaryHeap::new(),
             touched: Vec::new(),
             answers: Vec::new(),
             held: Held::new(),
@@ -193,8 +227,24 @@ impl Shard {
                 // Whoever asked may have ended; the same holds for every answer below.
                 let _ = sent.send(());
             }
-            Op::Track { topic, owner, key, meta, answer } => {
-                self.track(&topic, owner, key, &meta, at, answer)
+            Op::Track { topic, owner, what, answer } => self.track(&topic, owner, what, at, answer),
+            Op::Rank { topic, owner, ranked } => {
+                if self.tracker.set_ranked(&topic, owner, ranked) {
+                    let topic = self.topic(&topic);
+                    (topic.changed, topic.reordered) = (true, true);
+                }
+            }
+            Op::Restore { topic, owner } => {
+                let refs = &mut self.refs;
+                if let Some(change) = self.tracker.restore(&topic, owner, || refs.next(at.unix_ns)) {
+                    self.changed(&topic, change, at.now);
+                }
+            }
+            Op::Revoke { socket_id, done } => {
+                for (topic, change) in self.tracker.revoke(&socket_id) {
+                    self.changed(&topic, change, at.now);
+                }
+                let _ = done.send(());
             }
             Op::Update { topic, owner, key, meta, expected, answer } => {
                 match self.update(&topic, owner, &key, &meta, expected, at) {
@@ -211,8 +261,8 @@ impl Shard {
             Op::Entry { topic, owner, key, answer } => {
                 drop(answer.send(self.tracker.get(&topic, owner, &key).cloned()));
             }
-            Op::Gone { topic, owner, gone } => {
-                self.gone(&topic, owner, at.now);
+            Op::Gone { topic, owner, parting, gone } => {
+                self.gone(&topic, owner, parting, at.now);
                 let _ = gone.send(());
             }
             Op::PushState { topic, to } => self.topic(&topic).wanted.push(to),
@@ -227,6 +277,7 @@ impl Shard {
     /// Publishes what changed, pushes the lists that were asked for, tells the diffs that are due, and gives the
     /// outcomes, in this order: a list never lacks what a diff before it told.
     pub(crate) fn settle(&mut self, now: Instant) {
+        self.end_graces(now);
         let mut touched = std::mem::take(&mut self.touched);
         while let Some(Reverse((at, _))) = self.due.peek()
             && *at <= now
@@ -265,9 +316,10 @@ impl Shard {
         self.tracker.len()
     }
 
-    /// When the next gathered diff is due.
+    /// When the next gathered diff is due, or the end of a grace period.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((at, _))| *at)
+        let next = [&self.due, &self.graces].map(|heap| heap.peek().map(|Reverse((at, _))| *at));
+        next.into_iter().flatten().min()
     }
 
     fn topic(&mut self, name: &SmolStr) -> &mut Topic {
@@ -313,15 +365,16 @@ impl Shard {
         &mut self,
         topic: &SmolStr,
         owner: OwnerId,
-        key: SmolStr,
-        meta: &Meta,
+        what: Tracking,
         at: Moment,
         answer: Answering<AlreadyTracked>,
     ) {
+        let Tracking { key, meta, attributes } = what;
         let phx_ref = self.refs.next(at.unix_ns);
-        match self.tracker.track(topic, owner, key, meta, phx_ref.clone()) {
-            Ok(change) => {
-                self.changed(topic, change, at.now);
+        match self.tracker.track(topic, owner, key, &meta, attributes, phx_ref.clone()) {
+            Ok(tracked) => {
+                self.changed(topic, tracked.change, at.now);
+                self.ask_for_life(topic, owner, &tracked.asked);
                 self.answers.push(Answer::Tracked(answer, phx_ref));
             }
             Err(error) => drop(answer.send(Err(error))),
@@ -350,8 +403,10 @@ impl Shard {
     }
 
     /// The leaver does not hear of its own leave.
-    fn gone(&mut self, name: &SmolStr, owner: OwnerId, now: Instant) {
-        if let Some(change) = self.tracker.untrack_owner(name, owner) {
+    fn gone(&mut self, name: &SmolStr, owner: OwnerId, parting: Parting, now: Instant) {
+        if parting.departure == Departure::Disconnected && !self.grace.is_zero() {
+            self.begin_grace(name, owner, parting.socket_id, now);
+        } else if let Some(change) = self.tracker.untrack_owner(name, owner) {
             self.changed(name, change, now);
         }
         let topic = self.topic(name);
@@ -370,7 +425,14 @@ impl Shard {
         topic.touched = false;
         let changed = std::mem::take(&mut topic.changed);
         if changed {
-            self.listings.put(name, self.tracker.snapshot(name));
+            let list = self.tracker.snapshot(name);
+            if std::mem::take(&mut topic.reordered) && topic.pending.is_empty() {
+                // No diff will tell the channels that observe.
+                for (id, subscriber) in &topic.subscribers {
+                    subscriber.tell_observation(*id, &list);
+                }
+            }
+            self.listings.put(name, list);
         }
         if !topic.wanted.is_empty() {
             // Whoever asked may have gone in the same round.

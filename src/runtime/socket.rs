@@ -15,10 +15,12 @@ use tokio::io::AsyncWriteExt;
 use tracing::trace;
 
 use super::connection::Connection;
+use super::hub::Limits as HubLimits;
 use super::outbox::Flushed;
 use super::read_buffer;
 use super::stream::Stream;
-use crate::session::{CloseReason, Idle};
+use crate::pages::{Departure, Ending};
+use crate::session::{ClientClock, CloseReason, Due};
 use crate::wire::websocket::{self, Decoder, Event, Limits};
 
 /// A WebSocket and the connection on it.
@@ -26,21 +28,29 @@ pub(crate) struct Socket {
     stream: Arc<Stream>,
     decoder: Decoder,
     connection: Connection,
-    idle: Idle,
+    clock: ClientClock,
+    /// What its close frame means to others, where the client sent one.
+    departure: Option<Departure>,
     /// What was read while the connection was busy, or along with the handshake.
     unread: BytesMut,
 }
 
 impl Socket {
     /// A socket whose handshake is done; `early` was read behind the request.
-    pub(crate) fn new(stream: Stream, early: &[u8], connection: Connection, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: Stream, early: &[u8], connection: Connection, limits: HubLimits) -> Self {
+        let pings = !limits.grace.is_zero();
+        if pings {
+            // Where the system refuses, the client's own limits hold.
+            let _ = stream.set_user_timeout(USER_TIMEOUT);
+        }
         let stream = Arc::new(stream);
         connection.outbox().attach(stream.clone());
         Socket {
             stream,
             decoder: Decoder::new(Limits::default()),
             connection,
-            idle: Idle::new(idle_timeout, Instant::now()),
+            clock: ClientClock::new(limits.idle_timeout, pings, Instant::now()),
+            departure: None,
             unread: BytesMut::from(early),
         }
     }
@@ -58,7 +68,8 @@ impl Socket {
     }
 
     async fn finish(self, reason: CloseReason) {
-        let Socket { stream, decoder, connection, .. } = self;
+        let Socket { stream, decoder, connection, departure, .. } = self;
+        let departure = departure.unwrap_or_else(|| reason.departure());
         let unsent = connection.outbox().detach();
         let farewell = async {
             // Detached, the stream is this task's alone.
@@ -66,25 +77,54 @@ impl Socket {
                 farewell(stream, decoder, unsent, code, "").await;
             }
         };
-        tokio::join!(connection.end(reason), farewell);
+        tokio::join!(connection.end(reason, departure), farewell);
     }
 
     async fn serve(&mut self) -> CloseReason {
-        let silence = tokio::time::sleep_until(self.idle.expires().into());
-        tokio::pin!(silence);
+        let alarm = tokio::time::sleep_until(self.clock.next().into());
+        tokio::pin!(alarm);
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(reason) = self.poll(cx) {
-                return Poll::Ready(reason);
-            }
-            while silence.as_mut().poll(cx).is_ready() {
-                if let Some(reason) = self.idle.check(Instant::now()) {
+            loop {
+                if let Poll::Ready(reason) = self.poll(cx) {
                     return Poll::Ready(reason);
                 }
-                silence.as_mut().reset(self.idle.expires().into());
+                // It is not moved for whatever is heard, but where something has come up that is due earlier.
+                let next = self.next_alarm().into();
+                if next < alarm.deadline() {
+                    alarm.as_mut().reset(next);
+                }
+                if alarm.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                if let Some(reason) = self.look(Instant::now()) {
+                    return Poll::Ready(reason);
+                }
+                alarm.as_mut().reset(self.next_alarm().into());
             }
-            Poll::Pending
         })
         .await
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let next = self.clock.next();
+        self.connection.probes_expire().map_or(next, |expires| next.min(expires))
+    }
+
+    /// Judges the client by the clock.
+    fn look(&mut self, now: Instant) -> Option<CloseReason> {
+        if !self.clock.is_judged() {
+            self.connection.restart_probes(now);
+        }
+        if self.connection.is_unresponsive(now) {
+            return Some(CloseReason::Unresponsive);
+        }
+        match self.clock.look(now, self.connection.outbox().written_bytes())? {
+            Due::Ping => {
+                self.connection.answer(websocket::ping(&[]));
+                None
+            }
+            Due::Close(reason) => Some(reason),
+        }
     }
 
     /// Does all that can be done now.
@@ -107,7 +147,13 @@ impl Socket {
                 }
             }
             // A client that does not read what it is sent is not read from either.
-            if !is_full && !self.connection.is_busy() {
+            let reads = !is_full && !self.connection.is_busy();
+            let taken = is_full.then(|| self.connection.outbox().written_bytes());
+            self.clock.is_blocked(taken, Instant::now);
+            if self.clock.reads(reads, Instant::now) {
+                self.connection.restart_probes(Instant::now());
+            }
+            if reads {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
@@ -141,7 +187,7 @@ impl Socket {
             let read = read_buffer::with(|buffer| match self.stream.try_read(buffer) {
                 Ok(0) => Some(Err(CloseReason::Lost)),
                 Ok(count) => {
-                    self.idle.heard(Instant::now());
+                    self.clock.heard(Instant::now());
                     Some(self.take_in(&buffer[..count], cx))
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -166,7 +212,12 @@ impl Socket {
                 Event::Pong(payload) => self.connection.answered(&payload),
                 // None comes, because no message is too long to be kept whole.
                 Event::Part(_) => {}
-                Event::Close(said) => return Err(CloseReason::ByClient(said.map(|said| said.code))),
+                Event::Close(said) => {
+                    let code = said.as_ref().map(|said| said.code);
+                    let reason = said.as_ref().map_or("", |said| &said.reason);
+                    self.departure = Some(Departure::of(Ending::CloseFrame { code, reason }));
+                    return Err(CloseReason::ByClient(code));
+                }
             }
         }
         self.unread.extend_from_slice(bytes);
@@ -223,6 +274,9 @@ fn closes(decoder: &mut Decoder, mut bytes: &[u8]) -> bool {
     false
 }
 
+/// How long the kernel lets sent bytes be unacknowledged. Linux counts a closed window as well, so it is longer than a
+/// client may take nothing.
+const USER_TIMEOUT: Duration = Duration::from_secs(40);
 /// How often a connection goes round before others of its thread have their turn.
 const ROUNDS: usize = 64;
 /// How long the other end has to take note of a close.

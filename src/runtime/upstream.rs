@@ -156,13 +156,13 @@ impl Upstream {
 
     async fn open(&self) -> io::Result<Remote> {
         let stream = match self.address.target() {
-            Target::Unix(path) => return Ok(Remote::Plain(Stream::Unix(UnixStream::connect(path).await?))),
+            Target::Unix(path) => return Ok(Remote::Plain(Stream::from(UnixStream::connect(path).await?))),
             Target::Tcp { host, port, .. } => TcpStream::connect((&**host, *port)).await?,
         };
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         let (Some(tls), Target::Tcp { host, .. }) = (&self.tls, self.address.target()) else {
-            return Ok(Remote::Plain(Stream::Tcp(stream)));
+            return Ok(Remote::Plain(Stream::from(stream)));
         };
         let connector = TlsConnector::from(tls.clone());
         Ok(Remote::Tls(Box::new(connector.connect(tls::server_name(host)?, stream).await?)))

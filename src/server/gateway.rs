@@ -32,7 +32,7 @@ use super::admission::negotiate;
 use super::health::{Readiness, health};
 use super::listener::{Listeners, Peer};
 use super::patience::Patience;
-use super::requests::{Answers, Body, Requests, routes_service};
+use super::requests::{Answers, Body, routes_service};
 use super::subprotocol::Subprotocol;
 use super::transport_path::transport;
 use super::{Options, Stopped, metrics_page, serve_api};
@@ -41,9 +41,10 @@ use crate::awareness::Timing;
 use crate::channel::{Params, Transport};
 use crate::gateway::Watch;
 use crate::ops::metrics::Metrics;
+use crate::pages::Credentials;
 use crate::runtime::client::Client;
 use crate::runtime::gateway::Gateway;
-use crate::runtime::relay::{PageParams, Relay, Uplink};
+use crate::runtime::relay::{Relay, Uplink};
 use crate::runtime::rooms::Settings;
 use crate::runtime::stream::Stream;
 use crate::runtime::upstream::{Fault, Remote, UpstreamAddress};
@@ -61,8 +62,6 @@ pub struct GatewayServer {
 pub struct GatewayOptions {
     /// Near how many bytes the messages are kept that wait for either side, in all connections together.
     pub waiting_bytes: usize,
-    /// How long somebody whose connection was lost is still shown.
-    pub grace: Duration,
     /// How often the members of a room are sent what changed, at the most.
     pub awareness_interval: Duration,
     /// Whether names, addresses and ids are passed on as pages claim them.
@@ -81,7 +80,7 @@ struct Routes {
 struct ClientEnd {
     told: Client,
     vsn: Vsn,
-    page: PageParams,
+    page: Option<Credentials>,
 }
 
 impl GatewayServer {
@@ -95,7 +94,7 @@ impl GatewayServer {
         options: Options,
     ) -> io::Result<Self> {
         let settings = Settings {
-            grace: gateway_options.grace,
+            grace: options.grace,
             timing: Timing { interval: gateway_options.awareness_interval, ..Timing::default() },
             trusts_clients: gateway_options.trust_awareness_identity,
         };
@@ -125,12 +124,15 @@ impl GatewayServer {
     ) -> Stopped {
         let readiness = Readiness::new(vec![upstream_check(self.gateway.clone())]);
         let end = CancellationToken::new();
+        // A client's, and the one to the upstream.
+        let capacity = self.options.capacity(2);
         let monitoring = self.monitoring.take().map(|(listeners, access)| {
             let page = access.guard(metrics_page(self.metrics()));
             let routes = health(readiness.clone()).map(warp::Reply::into_response).or(page).unify().boxed();
-            tokio::spawn(serve_api(listeners, routes, end.clone(), self.options.stall_timeout))
+            let requests = self.options.requests(&capacity);
+            tokio::spawn(serve_api(requests, listeners, routes, end.clone()))
         });
-        let requests = Requests::new(self.options.stall_timeout);
+        let requests = self.options.requests(&capacity);
         requests.serve(listeners.into(), self.service(&readiness), shutdown).await;
         readiness.drain();
         info!(connections = self.gateway.connections.len(), "shutting down");
@@ -175,7 +177,6 @@ impl Default for GatewayOptions {
     fn default() -> Self {
         GatewayOptions {
             waiting_bytes: 256 * 1024 * 1024,
-            grace: Duration::from_secs(5),
             awareness_interval: Duration::from_millis(50),
             trust_awareness_identity: false,
         }
@@ -252,12 +253,10 @@ impl Routes {
     }
 
     /// What a request sends that its page sends at every connect.
-    fn page(request: &Request<Incoming>, params: &Params) -> PageParams {
-        let token = params.get("token").map(Box::from).or_else(|| {
-            let offered = Subprotocol::negotiate(request.headers())?;
-            offered.auth_token.map(String::into_boxed_str)
-        });
-        PageParams { token, request_id: params.get("request_id").map(Box::from) }
+    fn page(request: &Request<Incoming>, params: &Params) -> Option<Credentials> {
+        let offered = || Subprotocol::negotiate(request.headers())?.auth_token;
+        let token = params.get("token").map(str::to_owned).or_else(offered);
+        Credentials::of(token.as_deref(), params.get("request_id"))
     }
 
     fn refuse(&self, status: StatusCode) -> Response<Body> {

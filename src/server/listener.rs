@@ -163,11 +163,11 @@ impl Listener {
         Poll::Ready(Ok(match self {
             Listener::Tcp(listener) => {
                 let (stream, address) = ready!(listener.poll_accept(cx))?;
-                (Stream::Tcp(stream), Peer::Ip(address.ip().to_canonical()))
+                (Stream::from(stream), Peer::Ip(address.ip().to_canonical()))
             }
             Listener::Unix { listener, .. } => {
                 let (stream, _) = ready!(listener.poll_accept(cx))?;
-                (Stream::Unix(stream), Peer::Unix)
+                (Stream::from(stream), Peer::Unix)
             }
         }))
     }

@@ -16,7 +16,7 @@ use super::request::Request;
 use super::websocket::empty;
 use crate::channel::{ConnectInfo, Params, Refusal, Transport};
 use crate::runtime::hub::Hub;
-use crate::runtime::longpoll::{Found, Gone, Line, LongPoll, Polled};
+use crate::runtime::longpoll::{Found, Full, Gone, Line, LongPoll, Polled};
 use crate::wire::Frame;
 
 /// Answers a request for the long-poll route.
@@ -90,7 +90,7 @@ async fn get(
 async fn open(hub: &Hub, longpoll: &LongPoll, info: ConnectInfo) -> Result<String, StatusCode> {
     let vsn = negotiate(&info.params).ok_or(StatusCode::FORBIDDEN)?;
     let admitted = hub.connect(&info).await.map_err(Refusal::status)?;
-    Ok(longpoll.open(vsn, admitted))
+    longpoll.open(vsn, admitted).map_err(|Full| StatusCode::SERVICE_UNAVAILABLE)
 }
 
 async fn post(longpoll: &LongPoll, request: &mut Request, params: &Params) -> Response<String> {

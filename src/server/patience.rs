@@ -5,11 +5,14 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use super::http_clock::HttpClock;
 
 /// A stream on which a write fails with [`ErrorKind::TimedOut`] once nothing could be written for so long. While there
 /// is nothing to write, no time runs.
@@ -18,11 +21,18 @@ pub(super) struct Patience<S> {
     limit: Duration,
     /// Since the first write that had to wait.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whom to tell that something was read.
+    clock: Option<Arc<HttpClock>>,
 }
 
 impl<S> Patience<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Patience { stream, limit, stalled: None }
+        Patience { stream, limit, stalled: None, clock: None }
+    }
+
+    /// Tells this clock whenever something is read.
+    pub(super) fn watched_by(self, clock: Arc<HttpClock>) -> Self {
+        Patience { clock: Some(clock), ..self }
     }
 
     /// The stream without the limit.
@@ -47,7 +57,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before
+            && let Some(clock) = &this.clock
+        {
+            clock.heard();
+        }
+        read
     }
 }
 

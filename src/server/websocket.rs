@@ -116,7 +116,7 @@ async fn take_over(hub: Arc<Hub>, vsn: Vsn, admitted: Admitted, upgrade: OnUpgra
     };
     let connection = hub.open(vsn, admitted);
     let stream = parts.io.into_inner().into_inner();
-    let socket = Socket::new(stream, &parts.read_buf, connection, hub.limits.idle_timeout);
+    let socket = Socket::new(stream, &parts.read_buf, connection, hub.limits);
     hub.tasks.spawn(socket.run());
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::pages::{Departure, Ending};
 use crate::wire::websocket::{self, Violation};
 
 /// Why a connection ended. One value gives the close code the client sees, the label it is counted under, and
@@ -69,6 +70,24 @@ impl CloseReason {
             CloseReason::Shutdown | CloseReason::UpstreamLost => Some(1012),
             CloseReason::ByUpstream(code) => Some(passed_on(code)),
         }
+    }
+
+    /// What it means to others that the connection of a server's own client ended so. A close frame that says why counts by
+    /// its reason as well: see [`Ending::CloseFrame`].
+    pub fn departure(self) -> Departure {
+        Departure::of(match self {
+            CloseReason::ByClient(code) => Ending::CloseFrame { code, reason: "" },
+            CloseReason::Lost => Ending::StreamLost,
+            CloseReason::Idle | CloseReason::Unresponsive => Ending::Unresponsive,
+            CloseReason::Disconnected => Ending::Revoked,
+            CloseReason::Inactive => Ending::Inactive,
+            CloseReason::ByUpstream(_) => Ending::UpstreamClosed,
+            CloseReason::UpstreamLost | CloseReason::UpstreamStalled => Ending::UpstreamLost,
+            CloseReason::Malformed
+            | CloseReason::Violation(_)
+            | CloseReason::Overflow
+            | CloseReason::Shutdown => Ending::Closed { code: self.code().unwrap_or_default() },
+        })
     }
 
     /// A short constant name, of [`LABELS`](Self::LABELS).

@@ -34,6 +34,11 @@ impl Liveness {
         self.pinged = None;
     }
 
+    /// When it sent something last, as far as its limits go.
+    pub fn last_heard(&self) -> Instant {
+        self.heard
+    }
+
     /// When its silence is to be looked at next.
     pub fn expires(&self) -> Instant {
         match self.pinged {

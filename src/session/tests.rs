@@ -1,11 +1,10 @@
 //! The rules as tables: what was joined, what comes, what follows.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pages::Departure;
 use crate::wire::websocket::Violation;
 use crate::wire::{Vsn, decode_text};
 
@@ -190,17 +189,6 @@ fn a_topic_nobody_serves_is_unmatched_even_when_the_limit_is_reached() {
 }
 
 #[test]
-fn a_client_is_idle_when_it_has_been_silent_for_the_whole_limit() {
-    let start = Instant::now();
-    let second = Duration::from_secs(1);
-    let mut idle = Idle::new(60 * second, start);
-    assert_eq!(idle.check(start + 59 * second), None);
-    idle.heard(start + 59 * second);
-    assert_eq!(idle.check(start + 60 * second), None);
-    assert_eq!(idle.check(start + 119 * second), Some(CloseReason::Idle));
-}
-
-#[test]
 fn every_close_has_its_code_and_only_the_clients_own_wish_is_1000() {
     let table = [
         (CloseReason::ByClient(Some(1000)), Some(1000)),
@@ -219,5 +207,25 @@ fn every_close_has_its_code_and_only_the_clients_own_wish_is_1000() {
     ];
     for (reason, code) in table {
         assert_eq!(reason.code(), code, "{reason}");
+    }
+}
+
+#[test]
+fn whoever_is_lost_without_a_word_or_told_to_come_back_may_and_everybody_else_has_left() {
+    for reason in [CloseReason::Lost, CloseReason::Overflow, CloseReason::Shutdown] {
+        assert_eq!(reason.departure(), Departure::Disconnected, "{reason}");
+    }
+    let left = [
+        CloseReason::ByClient(None),
+        CloseReason::ByClient(Some(1000)),
+        CloseReason::Malformed,
+        CloseReason::Violation(Violation::TooBig),
+        CloseReason::Idle,
+        CloseReason::Unresponsive,
+        CloseReason::Disconnected,
+        CloseReason::Inactive,
+    ];
+    for reason in left {
+        assert_eq!(reason.departure(), Departure::Left, "{reason}");
     }
 }

@@ -289,14 +289,14 @@ const WAITING: &[&str] =
 /// What each folder may know of the others. `main.rs` may know all of them.
 const EDGES: &[(&str, &[&str])] = &[
     ("wire", &[]),
-    ("session", &["wire"]),
-    ("presence", &[]),
+    ("session", &["wire", "pages"]),
+    ("presence", &["pages"]),
     ("gateway", &["wire"]),
-    ("channel", &["wire", "presence"]),
+    ("channel", &["wire", "presence", "pages"]),
     ("pages", &[]),
     ("awareness", &["pages"]),
     ("runtime", &["wire", "session", "channel", "presence", "pages", "awareness", "gateway"]),
-    ("lightning", &["channel", "presence"]),
+    ("lightning", &["channel", "presence", "pages"]),
     ("api", &["channel", "lightning"]),
     ("ops", &["runtime"]),
     ("bench", &["wire"]),
@@ -324,6 +324,7 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
         &[
             ("server/requests.rs", "serves each stream"),
             ("server/request.rs", "the upgrade comes with the request"),
+            ("server/http_clock.rs", "the end of an answer is that of its body"),
             ("server/websocket.rs", "takes the stream over"),
             ("server/gateway.rs", "takes both streams over"),
             ("server/gateway/exchange.rs", "is a client to the upstream"),
@@ -345,6 +346,8 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
         &[
             ("runtime", "the server's only clock"),
             ("bench", "measures time"),
+            ("server/http_clock.rs", "how long a client may take for a request"),
+            ("server/requests.rs", "the same"),
             ("lightning/database/link.rs", "a connection that was just refused is not tried again at once"),
         ],
     ),

@@ -100,7 +100,7 @@ async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
         "0",
         "--upstream",
         &url,
-        "--idle-timeout",
+        "--websocket-idle-timeout",
         "5",
         "--trusted-proxies",
         "10.0.0.0/8",
@@ -111,7 +111,7 @@ async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
         "metrics: disabled",
         "grace period: 5 s",
         "trusted proxies: 10.0.0.0/8",
-        "without effect beside an upstream: --idle-timeout",
+        "without effect beside an upstream: --websocket-idle-timeout",
     ] {
         assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");
     }

@@ -18,6 +18,8 @@ mod log;
 mod longpoll;
 mod malformed;
 mod metrics;
+mod overload;
+mod pages;
 mod people_file;
 mod presence;
 mod process;

@@ -263,7 +263,7 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 27] = [
+const KNOBS: [(&str, &str); 29] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
@@ -279,6 +279,8 @@ const KNOBS: [(&str, &str); 27] = [
     ("--api-listen-address", "API_LISTEN_ADDRESS"),
     ("--review-interval", "REVIEW_INTERVAL"),
     ("--idle-timeout", "IDLE_TIMEOUT"),
+    ("--websocket-idle-timeout", "WEBSOCKET_IDLE_TIMEOUT"),
+    ("--max-connections", "MAX_CONNECTIONS"),
     ("--max-channels", "MAX_CHANNELS"),
     ("--outbox-bytes", "OUTBOX_BYTES"),
     ("--flush-window", "FLUSH_WINDOW"),

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Line, Polled};
+use crate::pages::STANDSTILL;
 use crate::runtime::connection::Connection;
+use crate::runtime::hub::Limits;
 use crate::session::CloseReason;
 use crate::wire::Frame;
 
@@ -16,7 +18,7 @@ pub(super) struct Session {
     connection: Connection,
     requests: mpsc::Receiver<Request>,
     window: Duration,
-    max_bytes: usize,
+    limits: Limits,
     /// What waits for a poll.
     ready: VecDeque<Frame>,
     ready_bytes: usize,
@@ -26,6 +28,9 @@ pub(super) struct Session {
     posts: VecDeque<(VecDeque<Line>, Waiting<()>)>,
     last_poll: Instant,
     inactivity_check: Instant,
+    /// Since when the client has no poll waiting because it closed the connection of the last, and has asked for nothing.
+    /// Browsers do so when a page goes, and now and then in between.
+    abandoned: Option<Instant>,
 }
 
 /// A request of the client.
@@ -51,20 +56,21 @@ impl Session {
         connection: Connection,
         requests: mpsc::Receiver<Request>,
         window: Duration,
-        max_bytes: usize,
+        limits: Limits,
     ) -> Self {
         let now = Instant::now();
         let mut session = Session {
             connection,
             requests,
             window,
-            max_bytes,
+            limits,
             ready: VecDeque::new(),
             ready_bytes: 0,
             polls: VecDeque::new(),
             posts: VecDeque::new(),
             last_poll: now,
             inactivity_check: now,
+            abandoned: None,
         };
         session.inactivity_check += session.inactivity_limit();
         session
@@ -106,6 +112,7 @@ impl Session {
                 progress = true;
                 self.request(request);
             }
+            self.look_for_closed_polls(cx);
             if let Err(reason) = self.take_posts(cx) {
                 return Poll::Ready(reason);
             }
@@ -132,12 +139,13 @@ impl Session {
     }
 
     fn is_full(&self) -> bool {
-        self.ready_bytes > self.max_bytes
+        self.ready_bytes > self.limits.outbox_bytes
     }
 
     fn request(&mut self, request: Request) {
         let now = Instant::now();
         let until = now + self.window;
+        self.abandoned = None;
         match request {
             Request::Poll(answer) => {
                 self.last_poll = now;
@@ -145,6 +153,7 @@ impl Session {
                     // It polls again, so it has the answers to its earlier polls.
                     self.connection.all_answered(now);
                 }
+                self.connection.all_probes_answered(now);
                 self.polls.push_back(Waiting { until, answer });
                 if self.polls.len() > MAX_POLLS {
                     // The oldest would not be served before its window is over.
@@ -152,6 +161,20 @@ impl Session {
                 }
             }
             Request::Post(lines, answer) => self.posts.push_back((lines, Waiting { until, answer })),
+        }
+    }
+
+    /// Takes note of polls whose client has closed the connection. One that still waits is a sign of life.
+    fn look_for_closed_polls(&mut self, cx: &mut Context<'_>) {
+        if self.limits.grace.is_zero() {
+            return;
+        }
+        let before = self.polls.len();
+        self.polls.retain_mut(|poll| poll.answer.poll_closed(cx).is_pending());
+        if !self.polls.is_empty() {
+            self.connection.all_probes_answered(Instant::now());
+        } else if before > 0 {
+            self.abandoned = Some(Instant::now());
         }
     }
 
@@ -200,24 +223,65 @@ impl Session {
     fn next_alarm(&self) -> Instant {
         let windows = self.polls.front().map(|poll| poll.until).into_iter();
         let windows = windows.chain(self.posts.front().map(|(_, post)| post.until));
-        windows.fold(self.inactivity_check, Instant::min)
+        let gone = self.abandoned.map(|since| since + self.absence_limit());
+        let probed = self.connection.probes_expire().map(|expires| match self.abandoned {
+            Some(since) => expires.min(since + ABSENCE),
+            None => expires,
+        });
+        windows.chain(gone).chain(probed).fold(self.inactivity_check, Instant::min)
     }
 
     /// Ends the windows that are over, and the session where nobody polls it any more.
     fn sound(&mut self, now: Instant) -> Option<CloseReason> {
+        self.begin_windows_anew(now);
         while let Some(poll) = self.polls.pop_front_if(|poll| poll.until <= now) {
             // Here and below: a client that has gone misses nothing.
             let _ = poll.answer.send(Polled::Nothing);
         }
         // What is dropped without an answer was not taken.
         while self.posts.pop_front_if(|(_, post)| post.until <= now).is_some() {}
+        if let Some(since) = self.abandoned
+            && since + self.absence_limit() <= now
+        {
+            if now <= since + self.absence_limit() + STANDSTILL {
+                return Some(CloseReason::Inactive);
+            }
+            self.abandoned = Some(now);
+        }
+        if self.connection.is_unresponsive(now) || self.is_asked_while_away(now) {
+            return Some(CloseReason::Unresponsive);
+        }
         if now >= self.inactivity_check {
+            if now > self.inactivity_check + STANDSTILL {
+                // Nobody could be heard.
+                self.last_poll = now;
+            }
             if now - self.last_poll > self.inactivity_limit() {
                 return Some(CloseReason::Inactive);
             }
             self.inactivity_check = now + self.inactivity_limit();
         }
         None
+    }
+
+    /// A window that is looked at far too late begins anew: the process stood still, and so a POST was not taken.
+    fn begin_windows_anew(&mut self, now: Instant) {
+        let until = now + self.window;
+        for (_, post) in self.posts.iter_mut().filter(|(_, post)| post.until + STANDSTILL < now) {
+            post.until = until;
+        }
+    }
+
+    /// How long a client may be away that has closed the connection of its poll: for the grace period, whose beginning is
+    /// not told to anybody.
+    fn absence_limit(&self) -> Duration {
+        self.limits.grace.max(ABSENCE)
+    }
+
+    /// Whether the client was away long enough already when it was asked for a sign of life.
+    fn is_asked_while_away(&self, now: Instant) -> bool {
+        self.connection.probes_expire().is_some()
+            && self.abandoned.is_some_and(|since| since + ABSENCE <= now)
     }
 
     fn inactivity_limit(&self) -> Duration {
@@ -228,10 +292,12 @@ impl Session {
 impl Ended {
     /// Lets the connection's channels end.
     pub(super) async fn finish(self) {
-        self.connection.end(self.reason).await;
+        self.connection.end(self.reason, self.reason.departure()).await;
     }
 }
 
+/// A client whose poll's connection ended, and who asks for something within this time, never was away.
+const ABSENCE: Duration = Duration::from_secs(2);
 /// How many POSTs a busy session holds; further ones wait outside.
 const MAX_POSTS: usize = 8;
 /// How many GETs wait at once; phoenix.js has one.

@@ -102,7 +102,7 @@ impl Wake for Woken {
 async fn attached() -> (Outbox, tokio::net::UnixStream) {
     let (stream, other) = tokio::net::UnixStream::pair().expect("the system has sockets");
     let outbox = Outbox::new(1 << 20, Arc::new(Counters::new()));
-    outbox.attach(Arc::new(Stream::Unix(stream)));
+    outbox.attach(Arc::new(Stream::from(stream)));
     (outbox, other)
 }
 

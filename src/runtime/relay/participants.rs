@@ -5,18 +5,17 @@
 use std::sync::Arc;
 
 use super::super::rooms::{Line, Participant, Rooms};
-use super::PageParams;
 use crate::gateway::{Key, Notice};
-use crate::pages::{Departure, Page};
+use crate::pages::{Credentials, Departure};
 
 /// Who has joined a canvas on this connection, and has not ended.
 pub(super) struct Participants {
-    page: PageParams,
+    page: Option<Credentials>,
     joined: Vec<(Key, Participant)>,
 }
 
 impl Participants {
-    pub(super) fn new(page: PageParams) -> Self {
+    pub(super) fn new(page: Option<Credentials>) -> Self {
         Participants { page, joined: Vec::new() }
     }
 
@@ -24,7 +23,7 @@ impl Participants {
     pub(super) fn notice(&mut self, notice: Notice, rooms: &Rooms, line: Arc<dyn Line>) {
         match notice {
             Notice::Joined { key, topic, join_ref, replaces } => {
-                let page = Page::of(&topic, self.page.token.as_deref(), self.page.request_id.as_deref());
+                let page = self.page.map(|credentials| credentials.page(&topic));
                 let replaced = replaces.and_then(|old| self.take(old));
                 let joined = rooms.join(line, &topic, &join_ref, page, replaced.as_ref());
                 if let Some(replaced) = replaced {

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::channel::context::Seat;
-use crate::channel::node::{Asked, Mail, Node, Peer};
+use crate::channel::node::{Asked, Mail, Node, Parting, Peer};
 use crate::channel::{Handle, Owner};
 use crate::presence::client::{Client, Folded, unordered};
-use crate::presence::{Presence, ReplicaId};
+use crate::presence::{Attributes, Presence, ReplicaId};
 use crate::runtime::fanout::Role;
 use crate::wire::{Frame, Vsn};
 
@@ -75,7 +75,14 @@ impl Node for Nowhere {
     fn broadcast(&self, _: Broadcast) -> Asked<()> {
         nothing()
     }
-    fn track(&self, _: SmolStr, _: OwnerId, _: SmolStr, _: Meta) -> Asked<Result<PhxRef, AlreadyTracked>> {
+    fn track(
+        &self,
+        _: SmolStr,
+        _: OwnerId,
+        _: SmolStr,
+        _: Meta,
+        _: Attributes,
+    ) -> Asked<Result<PhxRef, AlreadyTracked>> {
         nothing()
     }
     fn update(
@@ -94,7 +101,11 @@ impl Node for Nowhere {
     fn entry(&self, _: SmolStr, _: OwnerId, _: SmolStr) -> Asked<Option<Arc<Entry>>> {
         nothing()
     }
-    fn gone(&self, _: SmolStr, _: OwnerId) -> Asked<()> {
+    fn rank(&self, _: SmolStr, _: OwnerId, _: bool) {}
+    fn gone(&self, _: SmolStr, _: OwnerId, _: Parting) -> Asked<()> {
+        nothing()
+    }
+    fn revoke(&self, _: &str) -> Asked<()> {
         nothing()
     }
     fn push_state(&self, _: SmolStr, _: &Arc<Seat>) -> Asked<()> {
@@ -139,8 +150,8 @@ impl World {
         let listings = Arc::new(Listings::default());
         let (back, _) = mpsc::unbounded_channel();
         let hooks = ShardHooks { fetcher: None, changes: None, back: back.downgrade() };
-        let tracker = Tracker::new(ReplicaId { node: "test".into(), incarnation: 1 });
-        let shard = Shard::new(tracker, PhxRefs::new(7), hooks, listings.clone(), window);
+        let tracker = Tracker::knowing_pages(ReplicaId { node: "test".into(), incarnation: 1 });
+        let shard = Shard::new(tracker, PhxRefs::new(7), hooks, listings.clone(), window, GRACE);
         World { shard, listings, now: Instant::now(), listeners: Vec::new(), next_owner: 100 }
     }
 
@@ -195,7 +206,8 @@ impl World {
     fn track(&mut self, owner: u64, key: &str) {
         let (answer, _) = oneshot::channel();
         let meta = Meta::of(&json!({"n": owner})).expect("an object");
-        self.apply(Op::Track { topic: TOPIC, owner: OwnerId(owner), key: key.into(), meta, answer });
+        let what = Tracking { key: key.into(), meta, attributes: Attributes::default() };
+        self.apply(Op::Track { topic: TOPIC, owner: OwnerId(owner), what, answer });
     }
 
     fn update(&mut self, owner: u64, key: &str) {
@@ -212,7 +224,7 @@ impl World {
 
     fn gone(&mut self, owner: OwnerId) {
         let (gone, _) = oneshot::channel();
-        self.apply(Op::Gone { topic: TOPIC, owner, gone });
+        self.apply(Op::Gone { topic: TOPIC, owner, parting: Parting::LEFT, gone });
     }
 
     fn listed(&self) -> Folded {
@@ -235,6 +247,8 @@ impl Listener {
                 Told::Mail(Mail::Out { event, payload: Payload::Json(payload) }) => {
                     (event.to_string(), payload.to_string())
                 }
+                // The connection's own to answer.
+                Told::Mail(Mail::Probe(_)) => continue,
                 Told::Mail(mail) => {
                     assert!(self.frames > frames_before, "the client hears it first");
                     lists.push(mail);
@@ -271,6 +285,7 @@ fn folded(list: &Snapshot) -> Folded {
 
 const TOPIC: SmolStr = SmolStr::new_static("room:1");
 const OTHER: SmolStr = SmolStr::new_static("room:other");
+const GRACE: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_millis(5);
 
 #[test]

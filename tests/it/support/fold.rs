@@ -20,12 +20,22 @@ pub struct Fold {
 impl Fold {
     /// Folds a message in; any that is not about presence changes nothing.
     pub fn take(&mut self, message: &Message) {
-        match message.event.as_str() {
-            "presence_state" => self.take_state(&message.payload),
-            "presence_diff" if self.stated => self.diff(&message.payload),
-            "presence_diff" => self.early.push(message.payload.clone()),
+        self.take_event(&message.event, &message.payload);
+    }
+
+    /// The same of an event and its payload.
+    pub fn take_event(&mut self, event: &str, payload: &Value) {
+        match event {
+            "presence_state" => self.take_state(payload),
+            "presence_diff" if self.stated => self.diff(payload),
+            "presence_diff" => self.early.push(payload.clone()),
             _ => {}
         }
+    }
+
+    /// Whether there was a state yet.
+    pub fn is_stated(&self) -> bool {
+        self.stated
     }
 
     /// Takes a list for the state.

@@ -129,6 +129,12 @@ impl Raw {
         }
     }
 
+    /// What came up to the end of a head, or of the stream.
+    pub async fn rest_or_head(&mut self) -> Bytes {
+        while !self.unread.windows(4).any(|end| end == b"\r\n\r\n") && self.fill().await {}
+        self.unread.split().freeze()
+    }
+
     /// Everything up to the end of the stream.
     pub async fn rest(&mut self) -> Bytes {
         while self.fill().await {}
@@ -138,6 +144,27 @@ impl Raw {
     /// Waits for the end of the stream for as long as it takes, whatever comes before.
     pub async fn ended(&mut self) {
         while self.reader.read_buf(&mut self.unread).await.is_ok_and(|count| count > 0) {}
+    }
+
+    /// The same as [`head`](Self::head) for whoever limits the time by other means.
+    pub async fn patient_head(&mut self) -> String {
+        while !self.unread.windows(4).any(|end| end == b"\r\n\r\n")
+            && self.reader.read_buf(&mut self.unread).await.is_ok_and(|count| count > 0)
+        {}
+        self.head().await
+    }
+
+    /// The same as [`frame`](Self::frame) for whoever limits the time by other means. What was read when it is given up is
+    /// kept.
+    pub async fn patient_frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = Frame::take(&mut self.unread) {
+                return Some(frame);
+            }
+            if self.reader.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
     }
 
     /// The next frame; `None` where the stream ended.
