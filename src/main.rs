@@ -29,7 +29,11 @@ fn main() -> ExitCode {
             return ExitCode::from(EX_CONFIG);
         }
     };
-    let started = tokio::runtime::Runtime::new().context("cannot start the runtime");
+    let started = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(server::EVENT_INTERVAL)
+        .build()
+        .context("cannot start the runtime");
     let served = started.and_then(|runtime| {
         let served = runtime.block_on(serve(config));
         // Whoever blocks a thread, on a file that does not come say, does not hold up the end.

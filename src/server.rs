@@ -47,6 +47,7 @@ use crate::runtime::capacity::Capacity;
 pub use crate::runtime::capacity::most_connections;
 use crate::runtime::hub::{Hub, Limits};
 use crate::runtime::longpoll::LongPoll;
+pub use crate::runtime::turn::EVENT_INTERVAL;
 pub use crate::runtime::upstream::{BadUpstream, UpstreamAddress};
 
 /// A server for one connect handler and its channels.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::fanout::Held;
+use super::turn::Turn;
 use crate::channel::node::Peer;
 
 /// The tasks that write, as many as there are cores. They end with this value.
@@ -72,7 +73,14 @@ async fn run(lines: Arc<Lines>) {
         if part.is_empty() {
             lines.arrived.notified().await;
         } else {
-            part.drain(..).for_each(|peer| peer.flush());
+            let mut turn = Turn::begin();
+            for peer in part.drain(..) {
+                peer.flush();
+                if turn.is_over() {
+                    tokio::task::yield_now().await;
+                    turn = Turn::begin();
+                }
+            }
         }
         tokio::task::yield_now().await;
     }

@@ -49,6 +49,7 @@ mod shard;
 mod shard_task;
 pub(crate) mod socket;
 pub(crate) mod stream;
+pub(crate) mod turn;
 mod unwritten;
 pub mod upstream;
 mod writer;

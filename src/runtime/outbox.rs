@@ -22,6 +22,7 @@ use tracing::trace;
 
 use super::counters::Counters;
 use super::stream::Stream;
+use super::turn::Turn;
 use super::unwritten::FRAMES_A_WRITE;
 use super::writer::Writer;
 use crate::channel::node::{Mail, Peer};
@@ -70,6 +71,8 @@ pub(crate) enum Flushed {
     All,
     /// The socket takes no more.
     Blocked,
+    /// The turn is over, and there is more.
+    Part,
 }
 
 impl Outbox {
@@ -136,11 +139,11 @@ impl Outbox {
         true
     }
 
-    /// Writes what is there, many frames to one call.
+    /// Writes what is there, many frames to one call, as far as the turn goes.
     ///
     /// # Errors
     /// [`CloseReason::Lost`], which the connection is told as well.
-    pub(crate) fn flush(&self) -> Result<Flushed, CloseReason> {
+    pub(crate) fn flush(&self, turn: Turn) -> Result<Flushed, CloseReason> {
         let mut writer = self.writer.lock();
         let Some(writer) = writer.as_mut() else { return Ok(Flushed::All) };
         let mut more = true;
@@ -159,6 +162,9 @@ impl Outbox {
                 trace!(%error, "the stream failed");
                 self.close(CloseReason::Lost);
                 return Err(CloseReason::Lost);
+            }
+            if more && turn.is_over() {
+                return Ok(Flushed::Part);
             }
         }
     }
@@ -264,6 +270,15 @@ impl Outbox {
         queue.claimed &= more;
         queue.blocked = false;
         more
+    }
+
+    /// Whoever was going to write what is there does not.
+    fn disclaim(&self) {
+        let mut queue = self.queue.lock();
+        queue.claimed = false;
+        let task = queue.asleep.take();
+        drop(queue);
+        wake(task);
     }
 
     fn block(&self) {
@@ -372,7 +387,10 @@ impl Peer for Outbox {
 
     fn flush(&self) {
         // The task hears of a lost stream by itself.
-        let _ = Outbox::flush(self);
+        if Outbox::flush(self, Turn::begin()) == Ok(Flushed::Part) {
+            // The rest is the task's.
+            self.disclaim();
+        }
     }
 
     fn mail(&self, channel: OwnerId, mail: Mail) {

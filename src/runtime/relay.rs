@@ -33,6 +33,7 @@ use super::gateway::Gateway;
 use super::outbox::{Flushed, Outbox};
 use super::read_buffer;
 use super::stream::Stream;
+use super::turn::Turn;
 use super::upstream::Fault;
 use crate::channel::node::Peer as _;
 use crate::gateway::{HeadVerdict, Notice, Verdict, Watch};
@@ -192,14 +193,15 @@ impl Relay {
 
     /// Does all that can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..ROUNDS {
+        let turn = Turn::begin();
+        loop {
             match self.outbox.take_mail() {
                 Ok(_) => {}
                 Err(CloseReason::Lost) => self.is_deaf = true,
                 Err(reason) => return Poll::Ready(End::Here(reason)),
             }
             let mut progress = false;
-            let is_full = self.poll_flush(cx).is_pending();
+            let is_full = self.poll_flush(cx, turn).is_pending();
             self.tell_pending();
             match self.uplink.poll_write(cx) {
                 Poll::Ready(Ok(wrote)) => progress |= wrote,
@@ -221,7 +223,7 @@ impl Relay {
                 self.line.reads(may_read_client.then(Instant::now));
             }
             if may_read_client {
-                match self.poll_client(cx) {
+                match self.poll_client(cx, turn) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(end)) => return Poll::Ready(end),
                     Poll::Pending => {}
@@ -232,6 +234,9 @@ impl Relay {
             self.is_held_up = is_crowded && !(may_read_upstream && may_read_client);
             if !progress && (self.is_deaf || self.outbox.sleep(cx, !is_full)) {
                 return Poll::Pending;
+            }
+            if turn.is_over() {
+                break;
             }
         }
         // Others of this thread have their turn.
@@ -253,13 +258,13 @@ impl Relay {
         self.uplink.waiting() < most && (self.is_deaf || self.outbox.waiting_bytes() < MOST_ANSWERS)
     }
 
-    /// Writes to the client all that is there; `Pending` when it does not take it.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Writes to the client what is there, as far as the turn goes; `Pending` when it does not take it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<()> {
         // Whoever else has claimed the line wakes nobody, and what waits decides who is read.
         let is_due = self.outbox.is_due() || self.outbox.waiting_bytes() > 0 || !self.pending.is_empty();
         while is_due && !self.is_deaf {
-            match self.outbox.flush() {
-                Ok(Flushed::All) => break,
+            match self.outbox.flush(turn) {
+                Ok(Flushed::All | Flushed::Part) => break,
                 Ok(Flushed::Blocked) => self.is_deaf = ready!(self.stream.poll_write_ready(cx)).is_err(),
                 Err(_) => self.is_deaf = true,
             }
@@ -267,10 +272,10 @@ impl Relay {
         Poll::Ready(())
     }
 
-    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_client(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<Result<(), End>> {
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
-            return Poll::Ready(self.take_from_client(&unread));
+            return Poll::Ready(self.take_from_client(&unread, turn));
         }
         loop {
             if ready!(self.stream.poll_read_ready(cx)).is_err() {
@@ -280,7 +285,7 @@ impl Relay {
                 Ok(0) => Some(Err(End::Client(CloseReason::Lost, None))),
                 Ok(count) => {
                     self.clocks.heard_client(Instant::now());
-                    Some(self.take_from_client(&buffer[..count]))
+                    Some(self.take_from_client(&buffer[..count], turn))
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
                 Err(_) => Some(Err(End::Client(CloseReason::Lost, None))),
@@ -291,8 +296,10 @@ impl Relay {
         }
     }
 
-    fn take_from_client(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+    fn take_from_client(&mut self, mut bytes: &[u8], turn: Turn) -> Result<(), End> {
+        let mut turn = turn.glance();
         while self.uplink.waiting() < MOST_UP
+            && !turn.is_over()
             && let Some(event) = self.decoder.decode(&mut bytes).map_err(by_client)?
         {
             match event {
@@ -548,8 +555,6 @@ fn by_upstream(error: UplinkError) -> End {
     }
 }
 
-/// How often a relay goes round before others of its thread have their turn.
-const ROUNDS: usize = 16;
 /// Bytes of the upstream that may wait for a client that takes nothing, beside what is next to be written.
 const MOST_DOWN: usize = 256 * 1024;
 /// Bytes of a client that are kept while the upstream takes nothing.

@@ -274,11 +274,19 @@ impl Shard {
         }
     }
 
-    /// Publishes what changed, pushes the lists that were asked for, tells the diffs that are due, and gives the
-    /// outcomes, in this order: a list never lacks what a diff before it told.
+    /// Ends a round at once: see [`begin_settling`](Self::begin_settling).
+    #[cfg(test)]
     pub(crate) fn settle(&mut self, now: Instant) {
+        self.begin_settling(now);
+        while self.settle_next(now) {}
+        self.give_outcomes();
+    }
+
+    /// Begins to end a round: one topic after the other publishes what changed, pushes the lists that were asked for, and
+    /// tells the diffs that are due, then the outcomes are given; in this order, so a list never lacks what a diff before
+    /// it told.
+    pub(crate) fn begin_settling(&mut self, now: Instant) {
         self.end_graces(now);
-        let mut touched = std::mem::take(&mut self.touched);
         while let Some(Reverse((at, _))) = self.due.peek()
             && *at <= now
         {
@@ -286,15 +294,24 @@ impl Shard {
             if let Some(topic) = self.topics.get_mut(&name) {
                 topic.scheduled = false;
                 if !topic.touched {
-                    touched.push(name);
+                    topic.touched = true;
+                    self.touched.push(name);
                 }
             }
         }
-        for name in &touched {
-            self.settle_topic(name, now);
-        }
-        touched.clear();
-        self.touched = touched;
+        // They are taken from the end.
+        self.touched.reverse();
+    }
+
+    /// Settles one more topic; `false` when there is none.
+    pub(crate) fn settle_next(&mut self, now: Instant) -> bool {
+        let Some(name) = self.touched.pop() else { return false };
+        self.settle_topic(&name, now);
+        true
+    }
+
+    /// Gives the outcomes of the round, whose lists are published.
+    pub(crate) fn give_outcomes(&mut self) {
         for answer in self.answers.drain(..) {
             match answer {
                 Answer::Tracked(to, phx_ref) => drop(to.send(Ok(phx_ref))),

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::counters::Counters;
 use super::flusher::Lines;
 use super::shard::{Moment, Op, Shard};
+use super::turn::Turn;
 
 /// Runs a shard until nobody can ask it anything any more.
 ///
@@ -28,15 +29,30 @@ pub(crate) async fn run(
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {}
         }
         let at = Moment { now: Instant::now(), unix_ns: unix_ns() };
+        let mut turn = Turn::begin();
         for op in round.drain(..) {
             shard.apply(op, at);
+            end_turn(&mut turn).await;
         }
         // Before anybody is told.
         let before = std::mem::replace(&mut presences, shard.presences());
         counters.presences_changed(presences as i64 - before as i64);
-        shard.settle(Instant::now());
+        shard.begin_settling(Instant::now());
+        while shard.settle_next(Instant::now()) {
+            end_turn(&mut turn).await;
+        }
+        shard.give_outcomes();
         lines.flush(shard.held());
         round.shrink_to(ROUND);
+    }
+}
+
+/// Lets others have their turn, where this one is over. A round goes on afterwards: nothing of it is told before it is
+/// settled.
+async fn end_turn(turn: &mut Turn) {
+    if turn.is_over() {
+        tokio::task::yield_now().await;
+        *turn = Turn::begin();
     }
 }
 

@@ -19,6 +19,7 @@ use super::hub::Limits as HubLimits;
 use super::outbox::Flushed;
 use super::read_buffer;
 use super::stream::Stream;
+use super::turn::Turn;
 use crate::pages::{Departure, Ending};
 use crate::session::{ClientClock, CloseReason, Due};
 use crate::wire::websocket::{self, Decoder, Event, Limits};
@@ -129,7 +130,8 @@ impl Socket {
 
     /// Does all that can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        for _ in 0..ROUNDS {
+        let turn = Turn::begin();
+        loop {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
             match self.connection.take_mail(cx) {
                 Ok(some) => progress |= some,
@@ -140,7 +142,7 @@ impl Socket {
                 if self.connection.take_begun() {
                     break;
                 }
-                match self.poll_flush(cx) {
+                match self.poll_flush(cx, turn) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                     Poll::Pending => is_full = true,
@@ -154,7 +156,7 @@ impl Socket {
                 self.connection.restart_probes(Instant::now());
             }
             if reads {
-                match self.poll_read(cx) {
+                match self.poll_read(cx, turn) {
                     Poll::Ready(Ok(())) => progress = true,
                     Poll::Ready(Err(reason)) => return Poll::Ready(reason),
                     Poll::Pending => {}
@@ -163,24 +165,31 @@ impl Socket {
             if !progress && self.connection.outbox().sleep(cx, !is_full) {
                 return Poll::Pending;
             }
+            if turn.is_over() {
+                break;
+            }
         }
         // Others of this thread have their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Writes all that is there; `Pending` when the other end does not take it.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        while self.connection.outbox().flush()? == Flushed::Blocked {
-            ready!(self.stream.poll_write_ready(cx)).map_err(|error| self.lost(&error))?;
+    /// Writes what is there, as far as the turn goes; `Pending` when the other end does not take it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<Result<(), CloseReason>> {
+        loop {
+            match self.connection.outbox().flush(turn)? {
+                Flushed::All | Flushed::Part => return Poll::Ready(Ok(())),
+                Flushed::Blocked => {
+                    ready!(self.stream.poll_write_ready(cx)).map_err(|error| self.lost(&error))?;
+                }
+            }
         }
-        Poll::Ready(Ok(()))
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<Result<(), CloseReason>> {
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
-            return Poll::Ready(self.take_in(&unread, cx));
+            return Poll::Ready(self.take_in(&unread, cx, turn));
         }
         loop {
             ready!(self.stream.poll_read_ready(cx)).map_err(|error| self.lost(&error))?;
@@ -188,7 +197,7 @@ impl Socket {
                 Ok(0) => Some(Err(CloseReason::Lost)),
                 Ok(count) => {
                     self.clock.heard(Instant::now());
-                    Some(self.take_in(&buffer[..count], cx))
+                    Some(self.take_in(&buffer[..count], cx, turn))
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => None,
                 Err(error) => Some(Err(self.lost(&error))),
@@ -199,8 +208,10 @@ impl Socket {
         }
     }
 
-    /// Decodes what was read and lets the connection have it, until it is busy or has much to send: the rest is kept.
-    fn take_in(&mut self, mut bytes: &[u8], cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    /// Decodes what was read and lets the connection have it, until it is busy, has much to send, or its turn is over: the
+    /// rest is kept.
+    fn take_in(&mut self, mut bytes: &[u8], cx: &mut Context<'_>, turn: Turn) -> Result<(), CloseReason> {
+        let mut turn = turn.glance();
         while !self.connection.is_busy()
             && !self.connection.outbox().has_much()
             && let Some(event) = self.decoder.decode(&mut bytes).map_err(CloseReason::Violation)?
@@ -218,6 +229,9 @@ impl Socket {
                     self.departure = Some(Departure::of(Ending::CloseFrame { code, reason }));
                     return Err(CloseReason::ByClient(code));
                 }
+            }
+            if turn.is_over() {
+                break;
             }
         }
         self.unread.extend_from_slice(bytes);
@@ -277,7 +291,5 @@ fn closes(decoder: &mut Decoder, mut bytes: &[u8]) -> bool {
 /// How long the kernel lets sent bytes be unacknowledged. Linux counts a closed window as well, so it is longer than a
 /// client may take nothing.
 const USER_TIMEOUT: Duration = Duration::from_secs(40);
-/// How often a connection goes round before others of its thread have their turn.
-const ROUNDS: usize = 64;
 /// How long the other end has to take note of a close.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::http::request;
 use crate::support::process::Process;
-use crate::support::raw::{Raw, handshake};
+use crate::support::raw::{Raw, handshake, text};
 use crate::support::within;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +138,33 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
     let process = Process::start(&[]).await;
     let refused = request(process.address(), "POST", "/health", &[], "").await;
     assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_floods_the_server_delays_nobody_for_long() {
+    let process = Process::start(&[]).await;
+    let mut bystander = Raw::open(process.address(), "2.0.0").await;
+    let heartbeats = text(r#"[null,"1","phoenix","heartbeat",{}]"#).repeat(500);
+    let mut flooders = Vec::new();
+    for _ in 0..4 {
+        let mut flooder = Raw::open(process.address(), "2.0.0").await;
+        let heartbeats = heartbeats.clone();
+        flooders.push(tokio::spawn(async move {
+            let _writes = flooder.write_all_meanwhile(std::iter::repeat(heartbeats));
+            flooder.ended_unread().await;
+        }));
+    }
+    let (start, mut worst) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < Duration::from_secs(3) {
+        let asked = Instant::now();
+        bystander.write(&text(r#"[null,"1","phoenix","heartbeat",{}]"#)).await;
+        bystander.json().await;
+        worst = worst.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    flooders.iter().for_each(tokio::task::JoinHandle::abort);
+    // Of this, what the machine itself makes of it is most. Without an end of their turns it was seconds.
+    assert!(worst < Duration::from_millis(500), "{worst:?}");
 }
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";

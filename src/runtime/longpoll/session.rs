@@ -10,6 +10,7 @@ use super::{Line, Polled};
 use crate::pages::STANDSTILL;
 use crate::runtime::connection::Connection;
 use crate::runtime::hub::Limits;
+use crate::runtime::turn::Turn;
 use crate::session::CloseReason;
 use crate::wire::Frame;
 
@@ -100,6 +101,7 @@ impl Session {
 
     /// Does all that can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let turn = Turn::begin();
         loop {
             let mut progress = self.connection.poll_callbacks(cx).is_ready();
             match self.take_outbox(cx) {
@@ -113,8 +115,13 @@ impl Session {
                 self.request(request);
             }
             self.look_for_closed_polls(cx);
-            if let Err(reason) = self.take_posts(cx) {
+            if let Err(reason) = self.take_posts(cx, turn) {
                 return Poll::Ready(reason);
+            }
+            if turn.is_over() {
+                // Others of this thread have theirs.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             // Only when nothing else moves: what one message causes is answered together.
             if !progress && !self.answer_newest_poll() && self.connection.outbox().sleep(cx, !self.is_full())
@@ -179,10 +186,11 @@ impl Session {
     }
 
     /// Hands on messages in order, as far as the connection takes them.
-    fn take_posts(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    fn take_posts(&mut self, cx: &mut Context<'_>, turn: Turn) -> Result<(), CloseReason> {
         // With its buffer full, a client that does not poll overflows its line, as it should.
         let is_full = self.is_full();
-        while !self.connection.is_busy()
+        while !turn.is_over()
+            && !self.connection.is_busy()
             && (is_full || !self.connection.outbox().has_much())
             && let Some((lines, _)) = self.posts.front_mut()
         {

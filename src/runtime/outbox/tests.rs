@@ -124,7 +124,7 @@ async fn whoever_first_holds_a_frame_flushes_for_all_and_the_task_sleeps() {
     assert!(!outbox.hold(Frame::text(b"2")));
     outbox.send(Frame::text(b"3"));
     assert!(!is_needed(&outbox), "it would only do what is going to be done");
-    assert_eq!(outbox.flush(), Ok(Flushed::All));
+    assert_eq!(outbox.flush(Turn::begin()), Ok(Flushed::All));
     assert_eq!(read(&other, 9).await, b"\x81\x011\x81\x012\x81\x013");
     assert_eq!(outbox.counters.traffic().writes, 1);
     assert!(outbox.hold(Frame::text(b"4")), "there is nobody any more who owes one");
@@ -158,7 +158,7 @@ async fn full(frame: &Frame) -> (Outbox, usize, tokio::net::UnixStream) {
     let mut count = 1;
     while outbox.hold(frame.clone()) {
         count += 1;
-        let _ = outbox.flush();
+        let _ = outbox.flush(Turn::begin());
     }
     (outbox, count, other)
 }
@@ -170,7 +170,7 @@ async fn a_full_socket_is_left_to_the_task_and_no_frame_is_torn() {
         assert!(is_needed(&outbox));
         assert_eq!(outbox.take_mail().map(|mail| mail.len()), Ok(0));
         let (read, ()) = tokio::join!(read(&other, count * frame.len()), async {
-            while outbox.flush() == Ok(Flushed::Blocked) {
+            while outbox.flush(Turn::begin()) != Ok(Flushed::All) {
                 tokio::task::yield_now().await;
             }
         });
@@ -198,7 +198,7 @@ async fn a_lost_stream_ends_the_connection_whoever_writes_to_it() {
     let (outbox, other) = attached().await;
     drop(other);
     outbox.hold(Frame::text(b"{}"));
-    assert_eq!(outbox.flush(), Err(CloseReason::Lost));
+    assert_eq!(outbox.flush(Turn::begin()), Err(CloseReason::Lost));
     assert_eq!(outbox.take_mail().err(), Some(CloseReason::Lost));
 }
 

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::super::outbox::{Flushed, Outbox};
 use super::super::socket;
 use super::super::stream::Stream;
+use super::super::turn::Turn;
 use super::{End, Relay};
 use crate::pages::{Departure, Ending};
 use crate::session::CloseReason;
@@ -89,9 +90,15 @@ fn ending(end: &End) -> Ending<'_> {
 /// Writes all that waits for the client, for as long as it takes something.
 async fn deliver(stream: &Stream, outbox: &Outbox) {
     let flushed = async {
-        while outbox.flush() == Ok(Flushed::Blocked) {
-            if std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await.is_err() {
-                return;
+        loop {
+            match outbox.flush(Turn::begin()) {
+                Ok(Flushed::All) | Err(_) => return,
+                Ok(Flushed::Part) => tokio::task::yield_now().await,
+                Ok(Flushed::Blocked) => {
+                    if std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await.is_err() {
+                        return;
+                    }
+                }
             }
         }
     };

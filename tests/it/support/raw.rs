@@ -141,6 +141,13 @@ impl Raw {
         self.unread.split().freeze()
     }
 
+    /// The same, and keeps nothing of what comes.
+    pub async fn ended_unread(&mut self) {
+        while self.reader.read_buf(&mut self.unread).await.is_ok_and(|count| count > 0) {
+            self.unread.clear();
+        }
+    }
+
     /// Waits for the end of the stream for as long as it takes, whatever comes before.
     pub async fn ended(&mut self) {
         while self.reader.read_buf(&mut self.unread).await.is_ok_and(|count| count > 0) {}
