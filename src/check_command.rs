@@ -147,6 +147,11 @@ fn clients(options: &Options) -> Vec<String> {
             None => "connections: as many as file descriptors and memory allow".to_owned(),
         },
         format!("channels of a connection: {}", options.max_channels),
+        format!(
+            "bytes of a message: {}",
+            options.max_message_bytes.map_or("any".to_owned(), |most| most.to_string())
+        ),
+        format!("bytes of unfinished messages and requests: {}", options.input_bytes),
         format!("bytes that wait for a slow reader: {}", options.outbox_bytes),
         format!("flush window: {} ms", options.flush_window.as_millis()),
         format!("long-poll window: {} ms", options.longpoll_window.as_millis()),

@@ -121,6 +121,13 @@ struct Flags {
     /// How many channels one connection may join
     #[arg(long, value_name = "COUNT", env = "MAX_CHANNELS", default_value = "100")]
     max_channels: String,
+    /// How many bytes a message may have, or the body of a long poll's request
+    #[arg(long, value_name = "BYTES", env = "MAX_MESSAGE_BYTES", default_value = "1048576")]
+    max_message_bytes: String,
+    /// How many bytes of unfinished messages and requests may be held in all; over it the oldest of whoever holds most
+    /// are closed
+    #[arg(long, value_name = "BYTES", env = "INPUT_BYTES", default_value = "67108864")]
+    input_bytes: String,
     /// How many bytes may wait for a client that reads slowly, before it is disconnected
     #[arg(long, value_name = "BYTES", env = "OUTBOX_BYTES", default_value = "8388608")]
     outbox_bytes: String,
@@ -228,6 +235,8 @@ impl Config {
         };
         values.require("max_connections", max_connections != Some(Some(0)), || "must be at least 1".into());
         let max_channels = values.read::<usize>("max_channels", &flags.max_channels)?;
+        let max_message_bytes = values.read::<usize>("max_message_bytes", &flags.max_message_bytes)?;
+        let input_bytes = values.read::<usize>("input_bytes", &flags.input_bytes)?;
         let outbox_bytes = values.read::<usize>("outbox_bytes", &flags.outbox_bytes)?;
         let flush_window = values.read::<u16>("flush_window", &flags.flush_window)?;
         let longpoll_window = values.read::<u32>("longpoll_window", &flags.longpoll_window)?;
@@ -260,6 +269,14 @@ impl Config {
             "must be at least 1 second".into()
         });
         values.require("max_channels", max_channels != Some(0), || "must be at least 1".into());
+        values.require(
+            "max_message_bytes",
+            max_message_bytes.is_none_or(|bytes| (MIN_MESSAGE_BYTES..=MAX_MESSAGE_BYTES).contains(&bytes)),
+            || format!("must be between {MIN_MESSAGE_BYTES} and {MAX_MESSAGE_BYTES} bytes"),
+        );
+        values.require("input_bytes", input_bytes.is_none_or(|bytes| bytes >= MIN_INPUT_BYTES), || {
+            format!("must be at least {MIN_INPUT_BYTES} bytes")
+        });
         values.require("outbox_bytes", outbox_bytes.is_none_or(|bytes| bytes >= MIN_OUTBOX_BYTES), || {
             format!("must be at least {MIN_OUTBOX_BYTES} bytes")
         });
@@ -281,6 +298,8 @@ impl Config {
                 keep_alive: idle_timeout?,
                 max_connections: max_connections?,
                 max_channels: max_channels?,
+                max_message_bytes: Some(max_message_bytes?),
+                input_bytes: input_bytes?,
                 outbox_bytes: outbox_bytes?,
                 flush_window: Duration::from_millis(flush_window?.into()),
                 longpoll_window: Duration::from_millis(longpoll_window?.into()),
@@ -334,6 +353,11 @@ fn format(text: &str) -> Result<Format, &'static str> {
 const IDLE_TIMEOUT_IS_OF_HTTP: &str = "IDLE_TIMEOUT (--idle-timeout) is how long an idle HTTP connection is kept, as in \
      Lightning; for WebSockets there is WEBSOCKET_IDLE_TIMEOUT (--websocket-idle-timeout)";
 const LONGEST_GRACE: Duration = Duration::from_secs(300);
+/// A page's join has some hundred bytes.
+const MIN_MESSAGE_BYTES: usize = 4096;
+/// More than anybody needs, and the memory of a machine.
+const MAX_MESSAGE_BYTES: usize = 1 << 30;
+const MIN_INPUT_BYTES: usize = 1 << 20;
 /// Below this an ordinary burst would close connections.
 const MIN_OUTBOX_BYTES: usize = 65_536;
 

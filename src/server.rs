@@ -4,6 +4,7 @@
 
 mod admission;
 mod gateway;
+mod guarded_body;
 mod health;
 mod host;
 mod http_clock;
@@ -38,7 +39,7 @@ pub use self::origin::{BadOrigin, OriginPattern, Origins};
 pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
-use self::requests::{RequestLimits, Requests, routes_service};
+use self::requests::{Answers, RequestLimits, Requests, routes_service};
 use crate::api::Api;
 use crate::channel::erased::Endpoint;
 use crate::channel::{Connect, Handle, Hooks, Router, Transport};
@@ -46,9 +47,11 @@ use crate::ops::metrics::Metrics;
 use crate::runtime::capacity::Capacity;
 pub use crate::runtime::capacity::most_connections;
 use crate::runtime::hub::{Hub, Limits};
+use crate::runtime::input_budget::InputBudget;
 use crate::runtime::longpoll::LongPoll;
 pub use crate::runtime::turn::EVENT_INTERVAL;
 pub use crate::runtime::upstream::{BadUpstream, UpstreamAddress};
+use crate::wire::websocket::Limits as MessageLimits;
 
 /// A server for one connect handler and its channels.
 pub struct Server {
@@ -87,6 +90,12 @@ pub struct Options {
     pub max_connections: Option<usize>,
     /// How many channels one connection may join.
     pub max_channels: usize,
+    /// How many bytes a message of a client may have, or the body of a long poll's request. `None` for Phoenix's limits: 10 MB
+    /// for a frame, 8 MB for a message of several or a body.
+    pub max_message_bytes: Option<usize>,
+    /// How many bytes of unfinished messages and requests may be held in all. Over it, the oldest of whoever holds most are
+    /// closed: with 1009, or 503.
+    pub input_bytes: usize,
     /// How many bytes may wait for a client that reads slowly, before its connection is closed with 1013.
     pub outbox_bytes: usize,
     /// For how long the changes of a busy topic gather into one diff, at the most.
@@ -119,10 +128,13 @@ impl Server {
             grace: options.grace,
             idle_timeout: options.idle_timeout,
             max_channels: options.max_channels,
+            messages: options.messages(),
             outbox_bytes: options.outbox_bytes,
         };
         let endpoint = Box::new(Arc::new(Endpoint { connect, router }));
-        let hub = Hub::start(endpoint, &options.hooks, limits, options.flush_window, options.capacity(1));
+        let input = InputBudget::new(options.input_bytes);
+        let hub =
+            Hub::start(endpoint, &options.hooks, limits, options.flush_window, options.capacity(1), input);
         Server { hub, options, checks: Vec::new(), pages: nothing(), api: nothing(), api_listeners: None }
     }
 
@@ -180,10 +192,21 @@ impl Server {
             let monitoring = monitoring.or(api.access().guard(metrics_page(self.metrics()))).unify();
             let routes = monitoring.or(api.all_routes()).unify().boxed();
             let requests = self.options.requests(&self.hub.capacity);
-            tokio::spawn(serve_api(requests, listeners, routes, end.clone()))
+            tokio::spawn(serve_api(
+                requests,
+                listeners,
+                routes_service(routes, self.hub.input.clone()),
+                end.clone(),
+            ))
         });
         let requests = self.options.requests(&self.hub.capacity);
-        requests.serve(listeners.into(), routes_service(self.routes(&readiness)), shutdown).await;
+        requests
+            .serve(
+                listeners.into(),
+                routes_service(self.routes(&readiness), self.hub.input.clone()),
+                shutdown,
+            )
+            .await;
         readiness.drain();
         info!(connections = self.hub.connections(), "shutting down");
         let drained = async {
@@ -237,6 +260,8 @@ impl Default for Options {
             keep_alive: Duration::from_secs(75),
             max_connections: None,
             max_channels: 100,
+            max_message_bytes: None,
+            input_bytes: 64 * 1024 * 1024,
             outbox_bytes: 8 * 1024 * 1024,
             flush_window: Duration::from_millis(5),
             longpoll_window: Duration::from_secs(10),
@@ -252,6 +277,14 @@ impl Options {
         Requests::new(limits, capacity.clone())
     }
 
+    fn messages(&self) -> MessageLimits {
+        let phoenix = MessageLimits::default();
+        match self.max_message_bytes {
+            Some(most) => MessageLimits { max_frame: most, max_message: most, ..phoenix },
+            None => phoenix,
+        }
+    }
+
     /// A connection has `each` descriptors.
     fn capacity(&self, each: usize) -> Arc<Capacity> {
         Capacity::new(self.max_connections.unwrap_or_else(|| most_connections(each, 0)))
@@ -259,13 +292,8 @@ impl Options {
 }
 
 /// Serves routes on listeners of their own until the end.
-async fn serve_api(
-    requests: Requests,
-    listeners: Listeners,
-    routes: BoxedFilter<(warp::reply::Response,)>,
-    end: CancellationToken,
-) {
-    requests.serve(listeners, routes_service(routes), end.cancelled()).await;
+async fn serve_api(requests: Requests, listeners: Listeners, service: impl Answers, end: CancellationToken) {
+    requests.serve(listeners, service, end.cancelled()).await;
     requests.stop();
     requests.stopped().await;
 }

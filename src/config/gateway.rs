@@ -113,6 +113,7 @@ const MEANINGLESS: &[&str] = &[
     "review_interval",
     "websocket_idle_timeout",
     "max_channels",
+    "max_message_bytes",
     "outbox_bytes",
     "flush_window",
     "longpoll_window",

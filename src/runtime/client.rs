@@ -15,7 +15,7 @@ use crate::channel::{ConnectInfo, Params, Transport};
 /// What tells one client from another.
 pub(crate) struct Client {
     pub(crate) transport: Transport,
-    peer: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
     request_id: Option<SmolStr>,
 }
 

@@ -7,7 +7,7 @@
 mod probing;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::callback::{Callback, Called, Joined};
 use super::client::{Admitted, Client};
 use super::connections::Registration;
 use super::counters::{Counters, JoinResult};
+use super::input_budget::{HeldBy, InputBudget, Unfinished};
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::context::Seat;
@@ -59,6 +60,7 @@ pub(crate) struct Connection {
     /// A callback was begun that has not returned yet: more to send may come of it in a moment.
     begun: bool,
     registration: Registration,
+    input: Arc<InputBudget>,
 }
 
 /// What matters yet of channels that have ended.
@@ -105,6 +107,7 @@ impl Connection {
         max_channels: usize,
         outbox: Arc<Outbox>,
         registration: Registration,
+        input: Arc<InputBudget>,
     ) -> Self {
         let Admitted { client, accepted } = admitted;
         Connection {
@@ -124,12 +127,20 @@ impl Connection {
             crash_told: false,
             begun: false,
             registration,
+            input,
         }
     }
 
     /// Around what is logged for this connection. Its number is unique in this process.
     pub(crate) fn span(&self) -> Span {
         self.client.span(Some(self.registration.id().0))
+    }
+
+    /// Begins to count what is unfinished of a message of its client.
+    pub(crate) fn hold_input(&self) -> Unfinished {
+        let by = HeldBy { address: self.client.peer, user: self.registration.socket_id().cloned() };
+        let whole: Weak<Outbox> = Arc::downgrade(&self.outbox);
+        self.input.hold(by, whole)
     }
 
     /// The line to its client.

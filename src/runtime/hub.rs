@@ -13,19 +13,21 @@ use super::capacity::Capacity;
 use super::client::{Admitted, Client};
 use super::connection::Connection;
 use super::counters::Counters;
+use super::input_budget::InputBudget;
 use super::node::Node;
 use super::outbox::Outbox;
 use crate::channel::erased::AnyEndpoint;
 use crate::channel::node::Node as _;
 use crate::channel::{Closer, ConnectInfo, Handle, Hooks, Refusal};
 use crate::session::CloseReason;
-use crate::wire::Vsn;
+use crate::wire::{Vsn, websocket};
 
 /// The running server, as its transports see it.
 pub(crate) struct Hub {
     pub(crate) node: Arc<Node>,
     pub(crate) limits: Limits,
     pub(crate) capacity: Arc<Capacity>,
+    pub(crate) input: Arc<InputBudget>,
     /// The tasks of all connections.
     pub(crate) tasks: TaskTracker,
     endpoint: Box<dyn AnyEndpoint>,
@@ -38,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_channels: usize,
+    /// How large a message may be.
+    pub(crate) messages: websocket::Limits,
     /// Bytes that may wait for a slow reader.
     pub(crate) outbox_bytes: usize,
 }
@@ -49,9 +53,10 @@ impl Hub {
         limits: Limits,
         flush_window: Duration,
         capacity: Arc<Capacity>,
+        input: Arc<InputBudget>,
     ) -> Arc<Self> {
         let node = Node::start(hooks, flush_window, limits.grace);
-        Arc::new(Hub { node, limits, capacity, tasks: TaskTracker::new(), endpoint })
+        Arc::new(Hub { node, limits, capacity, input, tasks: TaskTracker::new(), endpoint })
     }
 
     /// The program's own way in.
@@ -88,7 +93,8 @@ impl Hub {
         let registration = self.node.connections.register(id, socket_id, outbox.clone());
         let node = self.node.clone();
         let max_channels = self.limits.max_channels;
-        let connection = Connection::new(node, vsn, admitted, max_channels, outbox, registration);
+        let connection =
+            Connection::new(node, vsn, admitted, max_channels, outbox, registration, self.input.clone());
         self.counters().opened(transport);
         connection.span().in_scope(|| debug!(?transport, ?vsn, "connection open"));
         connection

@@ -35,6 +35,7 @@ mod fetch;
 mod flusher;
 pub(crate) mod gateway;
 pub(crate) mod hub;
+pub(crate) mod input_budget;
 mod line;
 mod listing;
 pub(crate) mod longpoll;

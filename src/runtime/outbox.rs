@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tracing::trace;
 
 use super::counters::Counters;
+use super::input_budget::Evict;
 use super::stream::Stream;
 use super::turn::Turn;
 use super::unwritten::FRAMES_A_WRITE;
@@ -29,6 +30,7 @@ use crate::channel::node::{Mail, Peer};
 use crate::presence::OwnerId;
 use crate::session::CloseReason;
 use crate::wire::Frame;
+use crate::wire::websocket::Violation;
 
 /// The line to one connection.
 pub(crate) struct Outbox {
@@ -373,6 +375,12 @@ impl Queue {
 
     fn has_much(&self, limit: usize) -> bool {
         self.bytes > limit / 4
+    }
+}
+
+impl Evict for Outbox {
+    fn evict(&self) {
+        self.close(CloseReason::Violation(Violation::TooBig));
     }
 }
 

@@ -16,13 +16,14 @@ use tracing::trace;
 
 use super::connection::Connection;
 use super::hub::Limits as HubLimits;
+use super::input_budget::{InputBudget, Unfinished};
 use super::outbox::Flushed;
 use super::read_buffer;
 use super::stream::Stream;
 use super::turn::Turn;
 use crate::pages::{Departure, Ending};
 use crate::session::{ClientClock, CloseReason, Due};
-use crate::wire::websocket::{self, Decoder, Event, Limits};
+use crate::wire::websocket::{self, Decoder, Event};
 
 /// A WebSocket and the connection on it.
 pub(crate) struct Socket {
@@ -32,6 +33,8 @@ pub(crate) struct Socket {
     clock: ClientClock,
     /// What its close frame means to others, where the client sent one.
     departure: Option<Departure>,
+    /// Counts what is unfinished, where that is much.
+    unfinished: Option<Unfinished>,
     /// What was read while the connection was busy, or along with the handshake.
     unread: BytesMut,
 }
@@ -48,10 +51,11 @@ impl Socket {
         connection.outbox().attach(stream.clone());
         Socket {
             stream,
-            decoder: Decoder::new(Limits::default()),
+            decoder: Decoder::new(limits.messages),
             connection,
             clock: ClientClock::new(limits.idle_timeout, pings, Instant::now()),
             departure: None,
+            unfinished: None,
             unread: BytesMut::from(early),
         }
     }
@@ -70,6 +74,8 @@ impl Socket {
 
     async fn finish(self, reason: CloseReason) {
         let Socket { stream, decoder, connection, departure, .. } = self;
+        // After a violation no frame can be told from another, and nothing of the message is kept.
+        let decoder = (!matches!(reason, CloseReason::Violation(_))).then_some(decoder);
         let departure = departure.unwrap_or_else(|| reason.departure());
         let unsent = connection.outbox().detach();
         let farewell = async {
@@ -196,8 +202,9 @@ impl Socket {
             let read = read_buffer::with(|buffer| match self.stream.try_read(buffer) {
                 Ok(0) => Some(Err(CloseReason::Lost)),
                 Ok(count) => {
-                    self.clock.heard(Instant::now());
-                    Some(self.take_in(&buffer[..count], cx, turn))
+                    let taken = self.take_in(&buffer[..count], cx, turn);
+                    self.account(count);
+                    Some(taken)
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => None,
                 Err(error) => Some(Err(self.lost(&error))),
@@ -238,6 +245,16 @@ impl Socket {
         Ok(())
     }
 
+    /// Takes note of what was read, and of what is unfinished.
+    fn account(&mut self, count: usize) {
+        let unfinished = self.decoder.unfinished();
+        self.clock.heard(count, unfinished.is_some(), Instant::now());
+        match unfinished.filter(|bytes| InputBudget::counts(*bytes)) {
+            Some(bytes) => self.unfinished.get_or_insert_with(|| self.connection.hold_input()).has(bytes),
+            None => self.unfinished = None,
+        }
+    }
+
     fn lost(&self, error: &io::Error) -> CloseReason {
         self.connection.span().in_scope(|| trace!(%error, "the stream failed"));
         CloseReason::Lost
@@ -248,7 +265,7 @@ impl Socket {
 /// unread input would reset the connection, and the client would never see the close frame.
 pub(super) async fn farewell(
     mut stream: Stream,
-    mut decoder: Decoder,
+    mut decoder: Option<Decoder>,
     unsent: Vec<Bytes>,
     code: u16,
     text: &str,
@@ -263,7 +280,8 @@ pub(super) async fn farewell(
             stream.readable().await?;
             let read = read_buffer::with(|buffer| {
                 let count = stream.try_read(buffer)?;
-                io::Result::Ok(count == 0 || closes(&mut decoder, &buffer[..count]))
+                let closes = decoder.as_mut().is_some_and(|decoder| closes(decoder, &buffer[..count]));
+                io::Result::Ok(count == 0 || closes)
             });
             match read {
                 Ok(true) => return Ok(()),

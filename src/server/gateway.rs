@@ -44,6 +44,7 @@ use crate::ops::metrics::Metrics;
 use crate::pages::Credentials;
 use crate::runtime::client::Client;
 use crate::runtime::gateway::Gateway;
+use crate::runtime::input_budget::InputBudget;
 use crate::runtime::relay::{Relay, Uplink};
 use crate::runtime::rooms::Settings;
 use crate::runtime::stream::Stream;
@@ -126,14 +127,16 @@ impl GatewayServer {
         let end = CancellationToken::new();
         // A client's, and the one to the upstream.
         let capacity = self.options.capacity(2);
+        let input = InputBudget::new(self.options.input_bytes);
         let monitoring = self.monitoring.take().map(|(listeners, access)| {
             let page = access.guard(metrics_page(self.metrics()));
             let routes = health(readiness.clone()).map(warp::Reply::into_response).or(page).unify().boxed();
             let requests = self.options.requests(&capacity);
-            tokio::spawn(serve_api(requests, listeners, routes, end.clone()))
+            let service = routes_service(routes, input.clone());
+            tokio::spawn(serve_api(requests, listeners, service, end.clone()))
         });
         let requests = self.options.requests(&capacity);
-        requests.serve(listeners.into(), self.service(&readiness), shutdown).await;
+        requests.serve(listeners.into(), self.service(&readiness, &input), shutdown).await;
         readiness.drain();
         info!(connections = self.gateway.connections.len(), "shutting down");
         let drained = async {
@@ -157,10 +160,11 @@ impl GatewayServer {
     }
 
     /// The socket paths, and for all others warp's routes.
-    fn service(&self, readiness: &Arc<Readiness>) -> impl Answers {
+    fn service(&self, readiness: &Arc<Readiness>, input: &Arc<InputBudget>) -> impl Answers {
         let hop = HeaderValue::from_str(&Uuid::new_v4().to_string()).expect("a UUID is visible ASCII");
         let routes = Arc::new(Routes { gateway: self.gateway.clone(), options: self.options.clone(), hop });
-        let own = routes_service(health(readiness.clone()).map(warp::Reply::into_response).boxed());
+        let own =
+            routes_service(health(readiness.clone()).map(warp::Reply::into_response).boxed(), input.clone());
         service_fn(move |request: Request<Incoming>| {
             let (routes, own) = (routes.clone(), own.clone());
             async move {

@@ -35,7 +35,7 @@ pub(super) async fn answer(
     } else if request.method == Method::GET {
         get(&hub, &longpoll, &admission, &request, params).await
     } else if request.method == Method::POST {
-        post(&longpoll, &mut request, &params).await
+        post(&hub, &longpoll, &mut request, &params).await
     } else {
         empty(StatusCode::BAD_REQUEST)
     };
@@ -93,11 +93,13 @@ async fn open(hub: &Hub, longpoll: &LongPoll, info: ConnectInfo) -> Result<Strin
     longpoll.open(vsn, admitted).map_err(|Full| StatusCode::SERVICE_UNAVAILABLE)
 }
 
-async fn post(longpoll: &LongPoll, request: &mut Request, params: &Params) -> Response<String> {
+async fn post(hub: &Hub, longpoll: &LongPoll, request: &mut Request, params: &Params) -> Response<String> {
     let Some((_, session)) = live_session(longpoll, &request.headers, params) else {
         return protocol(json!({"status": 410}));
     };
-    let Some(body) = request.read_body().await else { return empty(StatusCode::BAD_REQUEST) };
+    let Some(body) = request.read_body(hub.limits.messages.max_message).await else {
+        return empty(StatusCode::BAD_REQUEST);
+    };
     let (lines, unreadable) = lines(&request.headers, &body);
     let taken = session.post(lines).await;
     if let Some(status) = unreadable {

@@ -54,13 +54,13 @@ fn parts(
 }
 
 impl Request {
-    /// The whole body; `None` if it is too large, fails, or takes too long.
-    pub(super) async fn read_body(&mut self) -> Option<Bytes> {
+    /// The whole body of at most so many bytes; `None` if it is larger, fails, or takes too long.
+    pub(super) async fn read_body(&mut self, most: usize) -> Option<Bytes> {
         let read = async {
             let mut collected = BytesMut::new();
             while let Some(part) = self.body.next().await {
                 let part = part.ok()?;
-                if collected.len() + part.len() > MAX_BODY_BYTES {
+                if collected.len() + part.len() > most {
                     return None;
                 }
                 collected.extend_from_slice(&part);
@@ -71,7 +71,5 @@ impl Request {
     }
 }
 
-/// Plug's limit for a body.
-const MAX_BODY_BYTES: usize = 8_000_000;
 /// How long a client may take for a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);

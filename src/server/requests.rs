@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::panic;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -26,11 +27,13 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, info, warn};
 use warp::filters::BoxedFilter;
 
+use super::guarded_body::GuardedBody;
 use super::host;
 use super::http_clock::{HttpClock, HttpLimits, Idlers};
 use super::listener::{Listeners, Peer};
 use super::patience::Patience;
 use crate::runtime::capacity::Capacity;
+use crate::runtime::input_budget::{HeldBy, InputBudget};
 use crate::runtime::stream::Stream;
 
 /// The HTTP requests of a server that are under way.
@@ -228,12 +231,7 @@ fn refusing(service: impl Answers) -> impl Answers {
         async move {
             match answer {
                 Some(answer) => answer.await,
-                None => {
-                    let mut refused = status(StatusCode::SERVICE_UNAVAILABLE);
-                    let retry = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-                    refused.headers_mut().insert(header::RETRY_AFTER, retry);
-                    Ok(refused)
-                }
+                None => Ok(come_again()),
             }
         }
     })
@@ -244,6 +242,12 @@ fn name_methods(answer: &mut hyper::Response<Body>) {
     if answer.status() == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
+}
+
+fn come_again() -> hyper::Response<Body> {
+    let mut refused = status(StatusCode::SERVICE_UNAVAILABLE);
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    refused
 }
 
 fn status(status: StatusCode) -> hyper::Response<Body> {
@@ -296,12 +300,25 @@ impl<S> Answers for S where
 {
 }
 
-/// Routes as an answer to requests.
-pub(super) fn routes_service(routes: BoxedFilter<(warp::reply::Response,)>) -> impl Answers {
+/// Routes as an answer to requests, whose bodies have to go on and count for as long as they are unfinished.
+pub(super) fn routes_service(
+    routes: BoxedFilter<(warp::reply::Response,)>,
+    input: Arc<InputBudget>,
+) -> impl Answers {
     let routes = TowerToHyperService::new(warp::service(routes));
     service_fn(move |request: hyper::Request<Incoming>| {
-        let answer = routes.call(request);
-        async move { answer.await.map(|answer| answer.map(|body| body.map_err(Into::into).boxed_unsync())) }
+        let address = request.extensions().get::<IpAddr>().copied();
+        let (parts, body) = request.into_parts();
+        let (body, fate) = GuardedBody::new(body, HeldBy { address, user: None }, input.clone());
+        let answer = routes.call(hyper::Request::from_parts(parts, body));
+        async move {
+            let answer = answer.await?.map(|body| body.map_err(Into::into).boxed_unsync());
+            Ok(match fate.status() {
+                Some(StatusCode::SERVICE_UNAVAILABLE) => come_again(),
+                Some(given) => status(given),
+                None => answer,
+            })
+        }
     })
 }
 

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::progress::Progress;
 use super::{CloseReason, Liveness, Silence};
 use crate::pages::STANDSTILL;
 
@@ -20,6 +21,7 @@ pub struct ClientClock {
     is_paused: bool,
     /// There while the client takes nothing. Boxed, because few ever do.
     blocked: Option<Box<Blocked>>,
+    message: Progress,
 }
 
 /// A client whose socket is full.
@@ -42,12 +44,20 @@ pub enum Due {
 impl ClientClock {
     /// A client that was heard `now`.
     pub fn new(idle_timeout: Duration, pings: bool, now: Instant) -> Self {
-        ClientClock { idle_timeout, liveness: Liveness::new(now), pings, is_paused: false, blocked: None }
+        ClientClock {
+            idle_timeout,
+            liveness: Liveness::new(now),
+            pings,
+            is_paused: false,
+            blocked: None,
+            message: Progress::default(),
+        }
     }
 
-    /// The client sent something.
-    pub fn heard(&mut self, now: Instant) {
+    /// The client sent so many bytes, which end with a message's end or do not.
+    pub fn heard(&mut self, bytes: usize, is_unfinished: bool, now: Instant) {
         self.liveness.heard(now);
+        self.message.read(bytes, is_unfinished, || now);
     }
 
     /// Whether the client is read just now. `true` if that goes on after a pause: its limits have begun anew.
@@ -55,7 +65,9 @@ impl ClientClock {
         let goes_on = self.is_paused && reads;
         self.is_paused = !reads;
         if goes_on {
-            self.liveness.heard(now());
+            let now = now();
+            self.liveness.heard(now);
+            self.message.restart(now);
         }
         goes_on
     }
@@ -77,6 +89,11 @@ impl ClientClock {
 
     /// When something is due next.
     pub fn next(&self) -> Instant {
+        let next = self.next_of_silence();
+        self.message.expires().map_or(next, |expires| next.min(expires))
+    }
+
+    fn next_of_silence(&self) -> Instant {
         let idle = self.liveness.last_heard() + self.idle_timeout;
         if !self.pings {
             return idle;
@@ -97,6 +114,14 @@ impl ClientClock {
         }
         if now > next + STANDSTILL {
             self.begin_anew(now);
+            return None;
+        }
+        if self.is_judged() && self.message.is_too_slow(now) {
+            return Some(Due::Close(CloseReason::TooSlow));
+        } else if !self.is_judged() {
+            self.message.restart(now);
+        }
+        if now < self.next_of_silence() {
             return None;
         }
         if !self.pings {
@@ -125,6 +150,7 @@ impl ClientClock {
 
     fn begin_anew(&mut self, now: Instant) {
         self.liveness.heard(now);
+        self.message.restart(now);
         if let Some(blocked) = &mut self.blocked {
             blocked.since = now;
         }
@@ -177,7 +203,7 @@ mod tests {
         for round in 1..=100 {
             let now = start + Duration::from_secs(15 * round);
             assert_eq!(clock.look(now, 0), Some(Due::Ping));
-            clock.heard(now);
+            clock.heard(2, false, now);
         }
     }
 
@@ -186,6 +212,18 @@ mod tests {
         let start = Instant::now();
         let mut clock = ClientClock::new(Duration::from_secs(3), true, start);
         assert_eq!(due(&mut clock, start, 60, 0), [(3, Due::Close(CloseReason::Idle))]);
+    }
+
+    #[test]
+    fn a_message_that_is_sent_byte_by_byte_closes_the_connection_and_one_that_goes_on_does_not() {
+        let start = Instant::now();
+        let mut clock = ClientClock::new(MINUTE, true, start);
+        clock.heard(100, true, start);
+        clock.heard(20_000, true, start);
+        assert_eq!(clock.look(start + Duration::from_secs(5), 0), None);
+        clock.heard(1, true, start + Duration::from_secs(9));
+        let late = start + Duration::from_secs(10);
+        assert_eq!(clock.look(late, 0), Some(Due::Close(CloseReason::TooSlow)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum CloseReason {
     Violation(Violation),
     /// The client was silent for too long. Never 1000: phoenix.js would not come back.
     Idle,
+    /// A message that was begun came too slowly.
+    TooSlow,
     /// Somebody broadcast `disconnect` to the socket's id.
     Disconnected,
     /// The client read too slowly: what waits for it reached its limit.
@@ -39,7 +41,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every label there is.
-    pub const LABELS: [&str; 15] = [
+    pub const LABELS: [&str; 16] = [
         "by_client",
         "lost",
         "malformed",
@@ -47,6 +49,7 @@ impl CloseReason {
         "not_utf8",
         "too_big",
         "idle",
+        "too_slow",
         "disconnected",
         "overflow",
         "shutdown",
@@ -66,6 +69,7 @@ impl CloseReason {
             CloseReason::Violation(violation) => Some(violation.close_code()),
             CloseReason::Idle | CloseReason::Unresponsive => Some(1002),
             CloseReason::Disconnected => Some(1001),
+            CloseReason::TooSlow => Some(1008),
             CloseReason::Overflow | CloseReason::UpstreamStalled => Some(1013),
             CloseReason::Shutdown | CloseReason::UpstreamLost => Some(1012),
             CloseReason::ByUpstream(code) => Some(passed_on(code)),
@@ -85,6 +89,7 @@ impl CloseReason {
             CloseReason::UpstreamLost | CloseReason::UpstreamStalled => Ending::UpstreamLost,
             CloseReason::Malformed
             | CloseReason::Violation(_)
+            | CloseReason::TooSlow
             | CloseReason::Overflow
             | CloseReason::Shutdown => Ending::Closed { code: self.code().unwrap_or_default() },
         })
@@ -100,6 +105,7 @@ impl CloseReason {
             CloseReason::Violation(Violation::NotUtf8) => "not_utf8",
             CloseReason::Violation(Violation::TooBig) => "too_big",
             CloseReason::Idle => "idle",
+            CloseReason::TooSlow => "too_slow",
             CloseReason::Disconnected => "disconnected",
             CloseReason::Overflow => "overflow",
             CloseReason::Shutdown => "shutdown",
@@ -142,6 +148,7 @@ mod tests {
             CloseReason::Violation(Violation::NotUtf8),
             CloseReason::Violation(Violation::TooBig),
             CloseReason::Idle,
+            CloseReason::TooSlow,
             CloseReason::Disconnected,
             CloseReason::Overflow,
             CloseReason::Shutdown,
@@ -157,7 +164,10 @@ mod tests {
             match reason {
                 CloseReason::ByClient(_) | CloseReason::Lost | CloseReason::Malformed => {}
                 CloseReason::Violation(Violation::Protocol | Violation::NotUtf8 | Violation::TooBig) => {}
-                CloseReason::Idle | CloseReason::Disconnected | CloseReason::Overflow => {}
+                CloseReason::Idle
+                | CloseReason::TooSlow
+                | CloseReason::Disconnected
+                | CloseReason::Overflow => {}
                 CloseReason::Shutdown | CloseReason::Inactive | CloseReason::Unresponsive => {}
                 CloseReason::ByUpstream(_) | CloseReason::UpstreamLost | CloseReason::UpstreamStalled => {}
             }

@@ -10,6 +10,7 @@ mod close;
 mod left_topics;
 mod liveness;
 mod probes;
+pub mod progress;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,8 @@ async fn the_whole_configuration_is_said_whichever_side_of_the_word_a_flag_stand
         "HTTP idle timeout: 75 s",
         "connections: as many as file descriptors and memory allow",
         "channels of a connection: 100",
+        "bytes of a message: 1048576",
+        "bytes of unfinished messages and requests: 67108864",
         "bytes that wait for a slow reader: 8388608",
         "flush window: 5 ms",
         "long-poll window: 10000 ms",

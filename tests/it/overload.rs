@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::http::request;
 use crate::support::process::Process;
-use crate::support::raw::{Raw, handshake, text};
+use crate::support::raw::{Raw, TEXT, handshake, header, text};
 use crate::support::within;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,6 +165,83 @@ async fn whoever_floods_the_server_delays_nobody_for_long() {
     flooders.iter().for_each(tokio::task::JoinHandle::abort);
     // Of this, what the machine itself makes of it is most. Without an end of their turns it was seconds.
     assert!(worst < Duration::from_millis(500), "{worst:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_message_or_body_has_to_go_on() {
+    let process = Process::start(&[]).await;
+    let mut socket = Raw::open(process.address(), "2.0.0").await;
+    let session = request(process.address(), "GET", "/socket/longpoll?vsn=2.0.0", &[], "").await.json();
+    let token = session["token"].as_str().expect("a session has a token");
+    let mut body = Raw::connect(process.address()).await;
+    let head = format!(
+        "POST /socket/longpoll?vsn=2.0.0&token={token} HTTP/1.1\r\nhost: a\r\ncontent-length: 900000\r\n\r\n"
+    );
+    body.write(head.as_bytes()).await;
+    socket.write(&header(TEXT, 900_000)).await;
+    let start = Instant::now();
+    let trickles = async {
+        let (mut closed, mut answered) = (None, None);
+        while closed.is_none() || answered.is_none() {
+            socket.try_write(b"aa").await;
+            body.try_write(b"aa").await;
+            let pause = Duration::from_millis(300);
+            if closed.is_none()
+                && let Ok(frame) = tokio::time::timeout(pause, socket.patient_frame()).await
+            {
+                closed = frame.map(|frame| u16::from_be_bytes([frame.payload[0], frame.payload[1]]));
+            }
+            if answered.is_none() && tokio::time::timeout(pause, body.patient_byte()).await.is_ok() {
+                answered = Some(body.head().await);
+            }
+        }
+        (closed, answered)
+    };
+    let (closed, answered) = within("both to be given up", trickles).await;
+    assert_eq!(closed, Some(1008));
+    assert!(answered.is_some_and(|head| head.starts_with("HTTP/1.1 408 ")));
+    assert!(start.elapsed() >= Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_as_large_as_it_may_be_and_no_larger() {
+    let process = Process::start(&["--max-message-bytes", "100000"]).await;
+    let mut socket = Raw::open(process.address(), "2.0.0").await;
+    socket.write(&text(&heartbeat_of(100_000))).await;
+    assert_eq!(socket.json().await[4]["status"], "ok");
+    socket.write(&header(TEXT, 100_001)).await;
+    assert_eq!(socket.closed().await, 1009);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_unfinished_messages_together_are_bounded_and_whoever_holds_most_goes_first() {
+    let process = Process::start(&["--input-bytes", "4000000", "--max-message-bytes", "900000"]).await;
+    let mut bystander = Raw::open(process.address(), "2.0.0&user_id=ada").await;
+    bystander.write(&header(TEXT, 500_000)).await;
+    bystander.write(&[b'a'; 400_000]).await;
+    let before = process.peak_memory();
+    let mut holders = Vec::new();
+    for _ in 0..40 {
+        let mut eve = Raw::open(process.address(), "2.0.0&user_id=eve").await;
+        eve.write(&header(TEXT, 890_000)).await;
+        eve.try_write(&[b'a'; 880_000]).await;
+        holders.push(eve);
+    }
+    let mut evicted = 0;
+    for eve in &mut holders[..30] {
+        evicted += usize::from(eve.closed().await == 1009);
+    }
+    assert_eq!(evicted, 30);
+    assert!(process.peak_memory() - before < 30_000_000, "{}", process.peak_memory() - before);
+    // The bystander's message is read to its end: without their mask these bytes are no text.
+    bystander.write(&[b'a'; 100_000]).await;
+    assert_eq!(bystander.closed().await, 1007);
+}
+
+/// A heartbeat of so many bytes.
+fn heartbeat_of(bytes: usize) -> String {
+    let around = r#"[null,"1","phoenix","heartbeat",{"x":""}]"#.len();
+    format!(r#"[null,"1","phoenix","heartbeat",{{"x":"{}"}}]"#, "a".repeat(bytes - around))
 }
 
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";

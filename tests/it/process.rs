@@ -263,7 +263,7 @@ async fn what_clients_say_is_never_logged() {
 }
 
 /// All that can be set.
-const KNOBS: [(&str, &str); 29] = [
+const KNOBS: [(&str, &str); 31] = [
     ("--listen-address", "LISTEN_ADDRESS"),
     ("--port", "PORT"),
     ("--people", "PEOPLE"),
@@ -282,6 +282,8 @@ const KNOBS: [(&str, &str); 29] = [
     ("--websocket-idle-timeout", "WEBSOCKET_IDLE_TIMEOUT"),
     ("--max-connections", "MAX_CONNECTIONS"),
     ("--max-channels", "MAX_CHANNELS"),
+    ("--max-message-bytes", "MAX_MESSAGE_BYTES"),
+    ("--input-bytes", "INPUT_BYTES"),
     ("--outbox-bytes", "OUTBOX_BYTES"),
     ("--flush-window", "FLUSH_WINDOW"),
     ("--longpoll-window", "LONGPOLL_WINDOW"),

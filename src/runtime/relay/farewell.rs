@@ -57,7 +57,7 @@ impl Relay {
             };
             let unsent = outbox.detach();
             if let (Some(code), Some(stream)) = (reason.code(), Arc::into_inner(stream)) {
-                socket::farewell(stream, decoder, unsent, code, text).await;
+                socket::farewell(stream, Some(decoder), unsent, code, text).await;
             }
         };
         tokio::join!(upstream, client);

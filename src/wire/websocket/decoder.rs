@@ -130,6 +130,12 @@ impl Decoder {
         }
     }
 
+    /// How many bytes are kept of what is unfinished; `None` between messages.
+    pub fn unfinished(&self) -> Option<usize> {
+        let is_between = self.frame.is_none() && self.message.is_none() && self.header_len == 0;
+        (!is_between).then(|| self.header_len + self.data.len() + self.control.len())
+    }
+
     /// Takes bytes off the front of `input` up to the end of the next event, and returns it. `None` means that
     /// all the input was taken and is kept, and more is needed.
     ///

@@ -153,6 +153,14 @@ impl Raw {
         while self.reader.read_buf(&mut self.unread).await.is_ok_and(|count| count > 0) {}
     }
 
+    /// Waits until something is there, for whoever limits the time by other means.
+    pub async fn patient_byte(&mut self) {
+        if self.unread.is_empty() {
+            // An end is something, too.
+            let _ = self.reader.read_buf(&mut self.unread).await;
+        }
+    }
+
     /// The same as [`head`](Self::head) for whoever limits the time by other means.
     pub async fn patient_head(&mut self) -> String {
         while !self.unread.windows(4).any(|end| end == b"\r\n\r\n")
