@@ -34,5 +34,5 @@ fn encode(bencher: Bencher, joins: usize) {
 fn gathered(changes: Vec<Change>) -> Option<Diff> {
     let (mut pending, now) = (Pending::default(), Instant::now());
     changes.into_iter().for_each(|change| pending.absorb(change, now));
-    pending.take()
+    pending.take().diff
 }

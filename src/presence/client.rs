@@ -14,13 +14,24 @@ pub(crate) struct Client {
     /// Diffs that came before the state.
     queued: Vec<Value>,
     pub(crate) has_state: bool,
+    /// It has applied diffs that came before its state.
+    pub(crate) is_excused: bool,
+    /// There are clients that stop there.
+    pub(crate) was_told_a_leave_of_nobody: bool,
 }
 
 impl Client {
+    /// Whether it keeps diffs until a state comes.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
     pub(crate) fn receive_state(&mut self, json: &[u8]) {
         let state = folded(&serde_json::from_slice(json).expect("a state is JSON"));
         self.sync_state(&state);
         self.has_state = true;
+        // Whatever they name has to be told of as gone, until the next flush.
+        self.is_excused = !self.queued.is_empty();
         for diff in std::mem::take(&mut self.queued) {
             self.sync_diff(&diff);
         }
@@ -57,6 +68,8 @@ impl Client {
             self.list.insert(key, metas);
         }
         for (key, left) in leaves {
+            let known = self.list.get(key).map(|metas| refs(metas)).unwrap_or_default();
+            self.was_told_a_leave_of_nobody |= !self.is_excused && !refs(left).is_subset(&known);
             let Some(metas) = self.list.get_mut(key) else { continue };
             let gone = refs(left);
             metas.retain(|meta| !gone.contains(reference(meta)));

@@ -24,6 +24,11 @@ pub struct Diff {
 }
 
 impl Diff {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.joins.is_empty() && self.leaves.is_empty()
+    }
+
     /// The payload of `presence_diff`.
     pub fn encode(&self) -> Bytes {
         let around = BEFORE_JOINS.len() + BEFORE_LEAVES.len() + 1;
@@ -81,7 +86,7 @@ mod tests {
         let mut pending = Pending::default();
         pending.absorb(world.update("t", 1, "u", r#"{"n":5}"#), Instant::now());
 
-        let diff = pending.take().expect("a change");
+        let diff = pending.take().diff.expect("a change");
         let (old, new) = (&world.made[0], &world.made[1]);
         let joined = format!(r#"{{"n":5,"phx_ref":"{new}","phx_ref_prev":"{old}"}}"#);
         let left = format!(r#"{{"n":1,"phx_ref":"{old}"}}"#);
@@ -96,10 +101,11 @@ mod tests {
         let mut pending = Pending::default();
         pending.absorb(world.track("t", 1, "u", "{}"), Instant::now());
         let joined: Value =
-            serde_json::from_slice(&pending.take().expect("a change").encode()).expect("JSON");
+            serde_json::from_slice(&pending.take().diff.expect("a change").encode()).expect("JSON");
         assert_eq!(joined["leaves"], json!({}));
         pending.absorb(world.untrack("t", 1, "u").expect("tracked"), Instant::now());
-        let left: Value = serde_json::from_slice(&pending.take().expect("a change").encode()).expect("JSON");
+        let left: Value =
+            serde_json::from_slice(&pending.take().diff.expect("a change").encode()).expect("JSON");
         assert_eq!(left["joins"], json!({}));
         assert_eq!(left["leaves"], joined["joins"]);
     }
@@ -115,7 +121,7 @@ mod tests {
         for key in EVIL_KEYS {
             pending.absorb(world.track("t", 2, key, r#"{"q":"\""}"#), Instant::now());
         }
-        let diff = pending.take().expect("changes");
+        let diff = pending.take().diff.expect("changes");
         let decorated = encode_diff(&diff.joins(), &diff.leaves()).expect("serialises");
         let [plain, decorated]: [Value; 2] =
             [diff.encode(), decorated].map(|json| serde_json::from_slice(&json).expect("JSON"));
@@ -128,7 +134,7 @@ mod tests {
         let mut world = World::new();
         let mut pending = Pending::default();
         pending.absorb(world.track("t", 1, "u", "{}"), Instant::now());
-        let mut joins = pending.take().expect("a change").joins();
+        let mut joins = pending.take().diff.expect("a change").joins();
         joins.0.get_mut("u").expect("joined").extra.insert("name".into(), "Ada".into());
         let encoded = encode_diff(&joins, &Presences::default()).expect("serialises");
         let decoded: Value = serde_json::from_slice(&encoded).expect("JSON");

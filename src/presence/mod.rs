@@ -28,7 +28,7 @@ pub use accumulated::{Accumulated, MetasByKey};
 pub use diff::{Diff, encode_diff};
 pub use entry::{Attributes, Entry, OwnerId, ReplicaId, Tag};
 pub use meta::{Meta, NotAnObject};
-pub use pending::Pending;
+pub use pending::{Instead, Pending, Told};
 pub use phx_ref::{PhxRef, PhxRefs};
 pub use presences::{Presence, Presences};
 pub use returns::Asked;

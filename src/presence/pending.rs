@@ -17,20 +17,50 @@ use super::tracker::Change;
 
 /// Changes gathered between two flushes.
 ///
-/// A meta that comes and goes between them is in neither part of the diff. If a snapshot was taken while it
-/// was there, its leave is owed to those who got it, and only its join is left out; but only for as long as one of them
-/// still hears the topic. The same holds for a meta that goes and comes back, as those of a node do that is lost and
-/// found again.
+/// A meta that comes and goes between them is in neither part of the diff. If a snapshot was taken while it was there, its
+/// leave is owed to those who got it and still hear the topic, and to nobody else: there are clients that take a leave of
+/// whom they do not know for a fault, and stop. The same holds for a meta that goes and comes back, as those of a node do
+/// that is lost and found again.
 #[derive(Debug, Default)]
 pub struct Pending {
     joins: HashMap<PhxRef, Waiting>,
     leaves: HashMap<PhxRef, Waiting>,
     /// How many changes were absorbed since the last flush.
     absorbed: u64,
-    /// Who was given a snapshot since then, and how many changes were absorbed before it; in this order.
-    shown: Vec<(OwnerId, u64)>,
+    /// The snapshots that were given since then, in order.
+    shown: Vec<Shown>,
     /// How many of the changes that wait are [owed](Waiting::undoes).
     owed: usize,
+}
+
+/// What is told at a flush.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// To everybody who hears the topic, if there is anything.
+    pub diff: Option<Diff>,
+    /// But for these.
+    pub instead: Vec<Instead>,
+}
+
+/// What some are told instead, who were given a snapshot since the last flush: a leave goes to those alone who were told of
+/// the join, because there are clients that take any other for a fault, and stop. It may be nothing.
+#[derive(Debug)]
+pub struct Instead {
+    /// Who.
+    pub to: Vec<OwnerId>,
+    /// What.
+    pub diff: Diff,
+    /// What makes it the same for several.
+    like: (u64, bool),
+}
+
+/// A snapshot that somebody was given.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    by: OwnerId,
+    /// How many changes were absorbed before it.
+    absorbed: u64,
+    is_first_behind_diffs: bool,
 }
 
 /// A change that waits for the flush.
@@ -63,17 +93,20 @@ impl Pending {
     }
 
     /// Notes that somebody who hears the topic was given a snapshot holding all that was absorbed so far.
-    pub fn snapshot_taken(&mut self, by: OwnerId) {
+    ///
+    /// `is_first_behind_diffs` says that it is their first, and that they were told diffs before it. phoenix.js keeps those
+    /// and applies them to the snapshot, so whoever they name has to be told of as gone again.
+    pub fn snapshot_taken(&mut self, by: OwnerId, is_first_behind_diffs: bool) {
         // What comes behind it is not in it.
         if !self.is_empty() {
-            self.shown.push((by, self.absorbed));
+            self.shown.push(Shown { by, absorbed: self.absorbed, is_first_behind_diffs });
         }
     }
 
     /// Notes that somebody does not hear the topic any more: what was owed to them alone need not be told.
     pub fn parted(&mut self, owner: OwnerId) {
         let before = self.shown.len();
-        self.shown.retain(|(by, _)| *by != owner);
+        self.shown.retain(|shown| shown.by != owner);
         if self.owed > 0 && self.shown.len() < before {
             let Pending { joins, leaves, shown, owed, .. } = self;
             for part in [joins, leaves] {
@@ -96,11 +129,42 @@ impl Pending {
         self.joins.is_empty() && self.leaves.is_empty()
     }
 
-    /// What there is to tell, or nothing. All is told then, and the memory it took is given back.
-    pub fn take(&mut self) -> Option<Diff> {
-        let Self { joins, leaves, .. } = std::mem::take(self);
-        let diff = Diff { joins: ordered(joins), leaves: ordered(leaves) };
-        (!diff.joins.is_empty() || !diff.leaves.is_empty()).then_some(diff)
+    /// What there is to tell. All is told then, and the memory it took is given back.
+    pub fn take(&mut self) -> Told {
+        let Self { joins, leaves, shown, owed, .. } = std::mem::take(self);
+        let parts = [joins, leaves].map(|changes| {
+            let (owed, all): (Vec<_>, Vec<_>) =
+                changes.into_values().partition(|change| change.undoes.is_some());
+            (ordered(all), ordered(owed))
+        });
+        let [(joins, owed_joins), (leaves, owed_leaves)] = parts;
+        let mut instead: Vec<Instead> = Vec::new();
+        for Shown { by, absorbed, is_first_behind_diffs } in last_of_each(shown) {
+            let is_owed = |change: &&Waiting| {
+                change.undoes.is_some_and(|undone| undone <= absorbed && absorbed < change.nth)
+            };
+            // What had left by then is not in the list that this one was given.
+            let knows = |change: &&Waiting| change.nth > absorbed || is_first_behind_diffs;
+            let knows_all = leaves.iter().all(|change| knows(&change));
+            if knows_all
+                && (owed == 0 || !owed_joins.iter().chain(&owed_leaves).any(|change| is_owed(&change)))
+            {
+                continue;
+            }
+            if let Some(same) =
+                instead.last_mut().filter(|same| same.like == (absorbed, is_first_behind_diffs))
+            {
+                same.to.push(by);
+                continue;
+            }
+            let joins = joins.iter().chain(owed_joins.iter().filter(is_owed));
+            let leaves = leaves.iter().filter(knows);
+            let leaves = leaves.chain(owed_leaves.iter().filter(is_owed));
+            let diff = Diff { joins: entries(joins), leaves: entries(leaves) };
+            instead.push(Instead { to: vec![by], diff, like: (absorbed, is_first_behind_diffs) });
+        }
+        let diff = Diff { joins: entries(joins.iter()), leaves: entries(leaves.iter()) };
+        Told { diff: (!diff.is_empty()).then_some(diff), instead }
     }
 
     /// Lets a change wait, unless it undoes one of which nobody knows: then neither is told. Gives since when what it
@@ -139,13 +203,27 @@ enum Part {
 }
 
 /// Whether somebody was given a snapshot after the first of two changes and before the second.
-fn was_shown(shown: &[(OwnerId, u64)], first: u64, second: u64) -> bool {
-    let after = shown.partition_point(|(_, absorbed)| *absorbed < first);
-    shown.get(after).is_some_and(|(_, absorbed)| *absorbed < second)
+fn was_shown(shown: &[Shown], first: u64, second: u64) -> bool {
+    let after = shown.partition_point(|shown| shown.absorbed < first);
+    shown.get(after).is_some_and(|shown| shown.absorbed < second)
 }
 
-fn ordered(waiting: HashMap<PhxRef, Waiting>) -> Vec<Arc<Entry>> {
-    let mut entries: Vec<_> = waiting.into_values().map(|change| change.entry).collect();
+/// Of each owner the latest snapshot, in the order in which they were taken.
+fn last_of_each(shown: Vec<Shown>) -> Vec<Shown> {
+    let mut seen = foldhash::HashSet::default();
+    let mut last: Vec<_> = shown.into_iter().rev().filter(|shown| seen.insert(shown.by)).collect();
+    last.reverse();
+    last
+}
+
+fn ordered(mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+    waiting.sort_unstable_by(|one, other| one.entry.cmp(&other.entry));
+    waiting
+}
+
+fn entries<'a>(changes: impl Iterator<Item = &'a Waiting>) -> Vec<Arc<Entry>> {
+    let mut entries: Vec<_> = changes.map(|change| Arc::clone(&change.entry)).collect();
+    // Sorted already, but for what is owed.
     entries.sort_unstable();
     entries
 }
@@ -156,9 +234,27 @@ mod tests {
     use crate::presence::tests::World;
 
     /// The references that a diff tells of: joins, then leaves.
-    fn told(pending: &mut Pending) -> Option<(Vec<PhxRef>, Vec<PhxRef>)> {
+    type Refs = (Vec<PhxRef>, Vec<PhxRef>);
+
+    fn refs(diff: Diff) -> Refs {
         let refs = |entries: Vec<Arc<Entry>>| entries.iter().map(|entry| entry.phx_ref.clone()).collect();
-        pending.take().map(|diff| (refs(diff.joins), refs(diff.leaves)))
+        (refs(diff.joins), refs(diff.leaves))
+    }
+
+    /// What all are told, who have heard everything so far.
+    fn told(pending: &mut Pending) -> Option<Refs> {
+        pending.take().diff.map(refs)
+    }
+
+    /// What each of these is told instead, where all others are told nothing.
+    fn told_alone(pending: &mut Pending) -> Vec<(OwnerId, Refs)> {
+        let told = pending.take();
+        assert!(told.diff.is_none());
+        let of = |Instead { to, diff, .. }: Instead| {
+            let refs = refs(diff);
+            to.into_iter().map(move |owner| (owner, refs.clone()))
+        };
+        told.instead.into_iter().flat_map(of).collect()
     }
 
     fn absorb(pending: &mut Pending, change: Change) {
@@ -188,9 +284,10 @@ mod tests {
     fn what_a_snapshot_has_shown_is_owed_its_leave() {
         let (mut world, mut pending) = (World::new(), Pending::default());
         absorb(&mut pending, world.track("t", 1, "k", "{}"));
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
-        assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
+        let owed = (SOMEBODY, (vec![], vec![world.made[0].clone()]));
+        assert_eq!(told_alone(&mut pending), [owed], "nobody else was told that it came");
     }
 
     #[test]
@@ -199,11 +296,13 @@ mod tests {
         let told_after = |shown: &[OwnerId], parted: &[OwnerId]| {
             let (mut world, mut pending) = (World::new(), Pending::default());
             absorb(&mut pending, world.track("t", 1, "k", "{}"));
-            shown.iter().for_each(|by| pending.snapshot_taken(*by));
+            shown.iter().for_each(|by| pending.snapshot_taken(*by, false));
             absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
             parted.iter().for_each(|owner| pending.parted(*owner));
             assert_eq!(pending.owed, usize::from(!pending.is_empty()));
-            told(&mut pending).is_some()
+            let owed = told_alone(&mut pending);
+            assert!(owed.iter().all(|(to, _)| shown.contains(to) && !parted.contains(to)));
+            !owed.is_empty()
         };
         assert!(!told_after(&[], &[owner]));
         assert!(!told_after(&[owner, owner], &[owner]));
@@ -216,10 +315,10 @@ mod tests {
     #[test]
     fn what_everybody_is_to_be_told_is_told_whoever_parts() {
         let (mut world, mut pending) = a_is_known();
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         absorb(&mut pending, world.track("t", 2, "k", "{}"));
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         pending.parted(SOMEBODY);
         assert_eq!(told(&mut pending), Some((vec![world.made[1].clone()], vec![world.made[0].clone()])));
     }
@@ -230,7 +329,7 @@ mod tests {
         let gone = world.untrack("t", 1, "k").expect("tracked");
         let back = Change { joins: gone.leaves.clone(), leaves: vec![] };
         absorb(&mut pending, gone.clone());
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, back);
         absorb(&mut pending, gone);
         pending.parted(SOMEBODY);
@@ -243,11 +342,11 @@ mod tests {
         let came = world.track("t", 1, "k", "{}");
         let gone = Change { joins: vec![], leaves: came.joins.clone() };
         absorb(&mut pending, came.clone());
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, gone.clone());
         absorb(&mut pending, came);
         absorb(&mut pending, gone);
-        assert_eq!(told(&mut pending), Some((vec![], vec![world.made[0].clone()])));
+        assert_eq!(told_alone(&mut pending), [(SOMEBODY, (vec![], vec![world.made[0].clone()]))]);
     }
 
     #[test]
@@ -264,10 +363,10 @@ mod tests {
     #[test]
     fn a_snapshot_is_remembered_only_for_what_it_has_shown() {
         let (mut world, mut pending) = a_is_known();
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         assert!(pending.shown.is_empty());
         absorb(&mut pending, world.track("t", 2, "k", "{}"));
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         assert_eq!(pending.shown.len(), 1);
     }
 
@@ -288,16 +387,16 @@ mod tests {
     fn an_owner_who_stays_is_owed_the_leave_of_what_it_was_shown() {
         let (mut world, mut pending) = (World::new(), Pending::default());
         absorb(&mut pending, world.track("t", 1, "k", "{}"));
-        pending.snapshot_taken(OwnerId(1));
+        pending.snapshot_taken(OwnerId(1), false);
         absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
-        assert!(told(&mut pending).is_some());
+        assert_eq!(told_alone(&mut pending)[0].0, OwnerId(1));
     }
 
     #[test]
     fn a_snapshot_from_before_it_came_owes_nothing() {
         let (mut world, mut pending) = (World::new(), Pending::default());
         absorb(&mut pending, world.track("t", 1, "other", "{}"));
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, world.track("t", 1, "k", "{}"));
         absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert_eq!(told(&mut pending), Some((vec![world.made[0].clone()], vec![])));
@@ -307,11 +406,31 @@ mod tests {
     fn a_snapshot_from_before_the_flush_owes_nothing_after_it() {
         let (mut world, mut pending) = (World::new(), Pending::default());
         absorb(&mut pending, world.track("t", 1, "other", "{}"));
-        pending.snapshot_taken(SOMEBODY);
-        assert!(pending.take().is_some());
+        pending.snapshot_taken(SOMEBODY, false);
+        assert!(told(&mut pending).is_some());
         absorb(&mut pending, world.track("t", 1, "k", "{}"));
         absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
         assert_eq!(told(&mut pending), None);
+    }
+
+    #[test]
+    fn whoever_was_given_a_list_without_somebody_is_not_told_that_they_left() {
+        let (mut world, mut pending) = a_is_known();
+        absorb(&mut pending, world.untrack("t", 1, "k").expect("tracked"));
+        let (first, second) = (OwnerId(91), OwnerId(92));
+        for owner in [first, second, SOMEBODY] {
+            pending.snapshot_taken(owner, false);
+        }
+        absorb(&mut pending, world.track("t", 2, "k", "{}"));
+        pending.snapshot_taken(SOMEBODY, false);
+        let Told { diff, instead } = pending.take();
+        let [left, came] = &world.made[..] else { unreachable!("two were made") };
+        assert_eq!(diff.map(refs), Some((vec![came.clone()], vec![left.clone()])));
+        let owners: Vec<_> = instead.iter().map(|own| own.to.clone()).collect();
+        assert_eq!(owners, [vec![first, second], vec![SOMEBODY]]);
+        for own in instead {
+            assert_eq!(refs(own.diff), (vec![came.clone()], vec![]));
+        }
     }
 
     #[test]
@@ -330,16 +449,16 @@ mod tests {
     }
 
     #[test]
-    fn two_updates_with_a_snapshot_between_tell_both_leaves() {
+    fn two_updates_with_a_snapshot_between_tell_each_the_leave_of_what_it_knows() {
         let (mut world, mut pending) = a_is_known();
         absorb(&mut pending, world.update("t", 1, "k", "{}"));
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, world.update("t", 1, "k", "{}"));
-        let (joins, mut leaves) = told(&mut pending).expect("changes");
-        leaves.sort();
-        let mut both = vec![world.made[0].clone(), world.made[1].clone()];
-        both.sort();
-        assert_eq!((joins, leaves), (vec![world.made[2].clone()], both));
+        let [first, second, third] = &world.made[..] else { unreachable!("three were made") };
+        let Told { diff, mut instead } = pending.take();
+        assert_eq!(diff.map(refs), Some((vec![third.clone()], vec![first.clone()])));
+        let own = instead.pop().expect("somebody knows the second");
+        assert_eq!((own.to, refs(own.diff)), (vec![SOMEBODY], (vec![third.clone()], vec![second.clone()])));
     }
 
     #[test]
@@ -364,9 +483,9 @@ mod tests {
         let (mut world, mut pending) = a_is_known();
         let gone = world.untrack("t", 1, "k").expect("tracked");
         absorb(&mut pending, gone.clone());
-        pending.snapshot_taken(SOMEBODY);
+        pending.snapshot_taken(SOMEBODY, false);
         absorb(&mut pending, Change { joins: gone.leaves, leaves: vec![] });
-        assert_eq!(told(&mut pending), Some((vec![world.made[0].clone()], vec![])));
+        assert_eq!(told_alone(&mut pending), [(SOMEBODY, (vec![world.made[0].clone()], vec![]))]);
     }
 
     #[test]

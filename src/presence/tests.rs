@@ -80,18 +80,19 @@ impl Room {
     /// Sends what waits to everyone, after which everyone who has a state must have the tracker's list.
     fn flush(&mut self, topic: &str, tracker: &Tracker) {
         let was_empty = self.pending.is_empty();
-        let diff = self.pending.take();
-        assert_eq!(diff.is_none(), was_empty);
+        let Told { diff, instead } = self.pending.take();
+        assert!(!was_empty || diff.is_none() && instead.is_empty());
         assert!(self.pending.is_empty());
         let listed = tracker.snapshot(topic).presences();
         let expected: Folded = listed.0.into_iter().map(|(key, presence)| (key, presence.metas)).collect();
 
+        let is_told_otherwise = |owner| instead.iter().any(|own| own.to.contains(&owner));
         if let Some(diff) = diff {
             check_encoding(&diff);
             let seen = self.accumulated.apply(&topic.into(), &diff.joins(), &diff.leaves()).clone();
             assert_eq!(unordered(&seen), unordered(&expected));
             assert_eq!(self.accumulated.apply(&topic.into(), &diff.joins(), &diff.leaves()), &seen);
-            for (_, client) in &mut self.clients {
+            for (_, client) in self.clients.iter_mut().filter(|(owner, _)| !is_told_otherwise(*owner)) {
                 client.receive_diff(&diff.encode());
                 if client.has_state {
                     let mut twice = client.clone();
@@ -100,14 +101,28 @@ impl Room {
                 }
             }
         }
+        for Instead { to, diff, .. } in &instead {
+            check_encoding(diff);
+            for (_, client) in self.clients.iter_mut().filter(|(owner, _)| to.contains(owner)) {
+                client.receive_diff(&diff.encode());
+            }
+        }
         for (_, client) in self.clients.iter().filter(|(_, client)| client.has_state) {
             assert_eq!(unordered(&client.list), unordered(&expected));
+            assert!(!client.was_told_a_leave_of_nobody);
         }
+        self.clients.iter_mut().for_each(|(_, client)| client.is_excused = false);
+    }
+
+    /// An owner's client hears the topic from now on; the one before does no more.
+    fn enter(&mut self, owner: OwnerId, client: Client) {
+        self.clients.retain(|(other, _)| *other != owner);
+        self.clients.push((owner, client));
     }
 
     /// The state that is sent to an owner's client now; everything that waits has been shown by it.
-    fn state(&mut self, to: OwnerId, topic: &str, tracker: &Tracker) -> Bytes {
-        self.pending.snapshot_taken(to);
+    fn state(&mut self, to: OwnerId, heard: bool, topic: &str, tracker: &Tracker) -> Bytes {
+        self.pending.snapshot_taken(to, heard);
         let snapshot = tracker.snapshot(topic);
         let encoded: Value = serde_json::from_slice(&snapshot.encode()).expect("a state is JSON");
         assert_eq!(encoded, serde_json::to_value(snapshot.presences()).expect("serialises"));
@@ -252,7 +267,7 @@ proptest! {
         let mut rooms: Vec<Room> = TOPICS.iter().map(|_| Room::default()).collect();
         for (room, topic) in rooms.iter_mut().zip(TOPICS) {
             let (owner, mut from_the_start) = (OwnerId(6), Client::default());
-            from_the_start.receive_state(&room.state(owner, topic, &world.tracker));
+            from_the_start.receive_state(&room.state(owner, false, topic, &world.tracker));
             room.clients.push((owner, from_the_start));
         }
 
@@ -269,14 +284,15 @@ proptest! {
                 Step::Flush => room.flush(topic, &world.tracker),
                 Step::Subscribe { owner } => {
                     let (owner, mut client) = (OwnerId(*owner), Client::default());
-                    client.receive_state(&room.state(owner, topic, &world.tracker));
-                    room.clients.push((owner, client));
+                    client.receive_state(&room.state(owner, false, topic, &world.tracker));
+                    room.enter(owner, client);
                 }
-                Step::SubscribeEarly { owner } => room.clients.push((OwnerId(*owner), Client::default())),
+                Step::SubscribeEarly { owner } => room.enter(OwnerId(*owner), Client::default()),
                 Step::SendStates => {
                     let mut clients = std::mem::take(&mut room.clients);
                     for (owner, client) in &mut clients {
-                        client.receive_state(&room.state(*owner, topic, &world.tracker));
+                        let heard = client.has_queued();
+                        client.receive_state(&room.state(*owner, heard, topic, &world.tracker));
                     }
                     room.clients = clients;
                 }
@@ -289,7 +305,8 @@ proptest! {
         for (room, topic) in rooms.iter_mut().zip(TOPICS) {
             let mut clients = std::mem::take(&mut room.clients);
             for (owner, client) in clients.iter_mut().filter(|(_, client)| !client.has_state) {
-                client.receive_state(&room.state(*owner, topic, &world.tracker));
+                let heard = client.has_queued();
+                client.receive_state(&room.state(*owner, heard, topic, &world.tracker));
             }
             room.clients = clients;
             room.flush(topic, &world.tracker);

@@ -15,6 +15,8 @@ pub(crate) struct Subscriber {
     pub(crate) peer: Arc<dyn Peer>,
     pub(crate) vsn: Vsn,
     pub(crate) role: Role,
+    /// How many diffs of the topic had been told when it began to hear it; `None` once it was pushed a list.
+    pub(crate) heard_since: Option<u32>,
     /// There where the channel itself hears who is on the topic.
     pub(crate) observation: Option<Arc<Observation>>,
 }
@@ -44,7 +46,7 @@ pub(crate) type Held = Vec<Arc<dyn Peer>>;
 
 impl Subscriber {
     pub(crate) fn new(peer: Arc<dyn Peer>, vsn: Vsn, role: Role) -> Self {
-        Subscriber { peer, vsn, role, observation: None }
+        Subscriber { peer, vsn, role, heard_since: None, observation: None }
     }
 
     /// Tells a channel that observes who is there, behind what its client was sent of it.

@@ -22,17 +22,26 @@ pub(crate) struct Line {
 }
 
 struct Place {
-    /// Whom a list is for; `None` for a diff.
-    wanted: Option<Vec<StateFor>>,
+    to: To,
     /// Everyone as of this diff or list, as they were tracked.
     list: Snapshot,
     /// Joins and leaves of a diff; a list in the first part.
     fetched: Option<[Presences; 2]>,
 }
 
+/// Whom something is for.
+pub(crate) enum To {
+    /// A list, for those who asked for it.
+    Wanted(Vec<StateFor>),
+    /// A diff, for everybody who hears the topic, but for some.
+    All { but: Vec<OwnerId> },
+    /// What those are told instead.
+    These(Vec<OwnerId>),
+}
+
 /// What is to be told next: the parts of a [`Place`].
 pub(crate) struct Ready {
-    pub(crate) wanted: Option<Vec<StateFor>>,
+    pub(crate) to: To,
     pub(crate) list: Snapshot,
     pub(crate) parts: [Presences; 2],
 }
@@ -46,16 +55,16 @@ pub(crate) struct StateFor {
 impl Line {
     /// A place for a list, and the ticket its fetch comes back with.
     pub(crate) fn wait_for_list(&mut self, wanted: Vec<StateFor>, list: Snapshot) -> u64 {
-        self.wait(Some(wanted), list)
+        self.wait(To::Wanted(wanted), list)
     }
 
     /// The same for a diff, and the list that it leads to.
-    pub(crate) fn wait_for_diff(&mut self, list: Snapshot) -> u64 {
-        self.wait(None, list)
+    pub(crate) fn wait_for_diff(&mut self, list: Snapshot, to: To) -> u64 {
+        self.wait(to, list)
     }
 
-    fn wait(&mut self, wanted: Option<Vec<StateFor>>, list: Snapshot) -> u64 {
-        self.places.push_back(Place { wanted, list, fetched: None });
+    fn wait(&mut self, to: To, list: Snapshot) -> u64 {
+        self.places.push_back(Place { to, list, fetched: None });
         self.first_ticket + self.places.len() as u64 - 1
     }
 
@@ -71,8 +80,8 @@ impl Line {
     pub(crate) fn next_ready(&mut self) -> Option<Ready> {
         let parts = self.places.front_mut()?.fetched.take()?;
         self.first_ticket += 1;
-        let Place { wanted, list, .. } = self.places.pop_front()?;
-        Some(Ready { wanted, list, parts })
+        let Place { to, list, .. } = self.places.pop_front()?;
+        Some(Ready { to, list, parts })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -134,12 +143,13 @@ mod tests {
     fn what_was_fetched_first_waits_for_what_was_asked_first() {
         let mut line = Line::default();
         let list = Snapshot::default();
-        let (first, second) = (line.wait_for_diff(list.clone()), line.wait_for_list(Vec::new(), list));
+        let (first, second) =
+            (line.wait_for_diff(list.clone(), To::All { but: vec![] }), line.wait_for_list(Vec::new(), list));
         line.fetched(second, Default::default());
         assert!(line.next_ready().is_none());
         line.fetched(first, Default::default());
-        assert!(line.next_ready().is_some_and(|ready| ready.wanted.is_none()));
-        assert!(line.next_ready().is_some_and(|ready| ready.wanted.is_some()));
+        assert!(line.next_ready().is_some_and(|ready| matches!(ready.to, To::All { .. })));
+        assert!(line.next_ready().is_some_and(|ready| matches!(ready.to, To::Wanted(_))));
         assert!(line.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! takes for granted.
 
 mod returns;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -22,15 +23,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::fanout::{FanOut, Held, Subscriber};
 use super::fetch::Fetcher;
-use super::line::{Line, Ready, StateFor};
+use super::line::{Line, StateFor};
 use super::listing::Listings;
 use super::metas::Changed;
 use crate::channel::node::{Broadcast, Parting, UpdateRefused};
 use crate::channel::observation::Observation;
 use crate::pages::Departure;
 use crate::presence::{
-    AlreadyTracked, Attributes, Change, Diff, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs,
-    Presences, Snapshot, Tracker,
+    AlreadyTracked, Attributes, Change, Entry, Meta, NotTracked, OwnerId, Pending, PhxRef, PhxRefs,
+    Presences, Tracker,
 };
 use crate::wire::{Json, Payload, SharedPayload};
 
@@ -78,6 +79,8 @@ struct Topic {
     line: Line,
     /// When it last changed, or was told to have changed.
     stirred: Option<Instant>,
+    /// How often something was told.
+    diffs_told: u32,
     /// It stands in `due`.
     scheduled: bool,
     changed: bool,
@@ -356,11 +359,14 @@ impl Shard {
         if self
             .topics
             .get(name)
-            .is_some_and(|topic| !topic.pending.is_empty() && topic.is_quiet(now, self.window))
+            .is_some_and(|topic| !topic.pending.is_empty() && topic.is_quiet(now, topic.window(self.window)))
         {
             self.settle_topic(name, now);
         }
-        self.topic(name).subscribers.insert(id, subscriber);
+        let topic = self.topic(name);
+        let before = topic.subscribers.get(&id).map(|subscriber| subscriber.heard_since);
+        let heard_since = before.unwrap_or(Some(topic.diffs_told));
+        topic.subscribers.insert(id, Subscriber { heard_since, ..subscriber });
     }
 
     fn observe(&mut self, name: &SmolStr, channel: OwnerId) {
@@ -453,8 +459,11 @@ impl Shard {
         }
         if !topic.wanted.is_empty() {
             // Whoever asked may have gone in the same round.
-            for to in topic.wanted.iter().filter(|to| topic.subscribers.contains_key(&to.seat.id())) {
-                topic.pending.snapshot_taken(to.seat.id());
+            for to in &topic.wanted {
+                let id = to.seat.id();
+                let Some(subscriber) = topic.subscribers.get_mut(&id) else { continue };
+                let heard = subscriber.heard_since.take().is_some_and(|since| since != topic.diffs_told);
+                topic.pending.snapshot_taken(id, heard);
             }
             let wanted = std::mem::take(&mut topic.wanted);
             self.push_states(name, wanted);
@@ -488,64 +497,23 @@ impl Shard {
     /// a window: whoever comes and goes within it is told to nobody, and ends nobody's wait.
     fn tell_or_wait(&mut self, name: &SmolStr, changed: bool, now: Instant) {
         let Some(topic) = self.topics.get_mut(name) else { return };
-        let quiet = topic.is_quiet(now, self.window);
+        let window = topic.window(self.window);
+        let quiet = topic.is_quiet(now, window);
         if changed {
             topic.stirred = Some(now);
         }
         if self.hushed || topic.scheduled && !quiet {
             return;
         }
-        let Some(end) = topic.pending.waits_since().map(|oldest| oldest + self.window) else { return };
+        let Some(end) = topic.pending.waits_since().map(|oldest| oldest + window) else { return };
         if quiet || end <= now {
             topic.stirred = Some(now);
-            if let Some(diff) = topic.pending.take() {
-                self.tell(name, &diff);
-            }
+            let told = topic.pending.take();
+            self.tell(name, told);
         } else if !topic.scheduled {
             topic.scheduled = true;
             self.due.push(Reverse((end, name.clone())));
         }
-    }
-
-    fn tell(&mut self, name: &SmolStr, diff: &Diff) {
-        let Some(topic) = self.topics.get_mut(name) else { return };
-        // It was published already: nothing more has changed than is told now.
-        let list = self.listings.get(name).snapshot.clone();
-        match &self.hooks.fetcher {
-            None => {
-                topic.tell_diff(name, diff.encode(), &list, &mut self.held);
-                self.hooks.report(name, || (diff.joins(), diff.leaves()));
-            }
-            Some(fetcher) => {
-                let ticket = topic.line.wait_for_diff(list);
-                self.hooks.start(fetcher, name, ticket, [diff.joins(), diff.leaves()]);
-            }
-        }
-    }
-
-    fn fetched(&mut self, name: &SmolStr, ticket: u64, parts: [Presences; 2]) {
-        let Some(topic) = self.topics.get_mut(name) else { return };
-        topic.line.fetched(ticket, parts);
-        while let Some(Ready { wanted, list, parts: [first, second] }) = topic.line.next_ready() {
-            match wanted {
-                Some(wanted) => {
-                    if let Ok(payload) = Json::of(&first) {
-                        let payload = SharedPayload::new(Payload::Json(payload));
-                        for to in wanted {
-                            to.push(&topic.subscribers, &payload, &list, &mut self.held);
-                        }
-                    }
-                }
-                None if self.hushed => {}
-                None => {
-                    if let Ok(diff) = crate::presence::encode_diff(&first, &second) {
-                        topic.tell_diff(name, diff, &list, &mut self.held);
-                    }
-                    self.hooks.report(name, || (first, second));
-                }
-            }
-        }
-        self.topic(name);
     }
 }
 
@@ -574,14 +542,14 @@ impl ShardHooks {
 }
 
 impl Topic {
-    /// `list` is everyone as of this diff.
-    fn tell_diff(&self, name: &SmolStr, diff: bytes::Bytes, list: &Snapshot, held: &mut Held) {
-        let (event, payload) = (PRESENCE_DIFF, Payload::Json(Json::from_encoded(diff)));
-        let mut fan_out = FanOut::new(name, &event, &payload, held);
-        for (id, subscriber) in &self.subscribers {
-            fan_out.presence(*id, subscriber);
-            subscriber.tell_observation(*id, list);
+    /// How long changes gather: longer, where they are told to so many that telling them once a window would take more
+    /// than a quarter of a core.
+    fn window(&self, least: Duration) -> Duration {
+        if least.is_zero() {
+            return least;
         }
+        let subscribers = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
+        least.max((TELLING * 4).saturating_mul(subscribers).min(LONGEST_WINDOW))
     }
 
     /// Within the window it has not changed, nor was a change told.
@@ -595,4 +563,7 @@ impl Topic {
     }
 }
 
-const PRESENCE_DIFF: SmolStr = SmolStr::new_static("presence_diff");
+/// What it takes to tell one subscriber: for the most part, that of a call to the kernel.
+const TELLING: Duration = Duration::from_micros(3);
+/// However many they are, nobody hears of a change later than this.
+const LONGEST_WINDOW: Duration = Duration::from_millis(250);

@@ -17,7 +17,7 @@ use crate::channel::context::Seat;
 use crate::channel::node::{Asked, Mail, Node, Parting, Peer};
 use crate::channel::{Handle, Owner};
 use crate::presence::client::{Client, Folded, unordered};
-use crate::presence::{Attributes, Presence, ReplicaId};
+use crate::presence::{Attributes, Presence, ReplicaId, Snapshot};
 use crate::runtime::fanout::Role;
 use crate::wire::{Frame, Vsn};
 
@@ -437,6 +437,22 @@ fn a_topic_that_nobody_hears_and_nobody_is_on_is_forgotten() {
 }
 
 /// What may happen next.
+#[test]
+fn the_more_are_to_be_told_the_longer_changes_gather_but_never_for_longer_than_a_quarter_of_a_second() {
+    let mut topic = Topic::default();
+    let mut windows = Vec::new();
+    for count in [1, 400, 3_000, 30_000] {
+        while topic.subscribers.len() < count {
+            let id = OwnerId(topic.subscribers.len() as u64);
+            let subscriber = Subscriber::new(Arc::new(Inbox::default()), Vsn::V2, Role::Watcher);
+            topic.subscribers.insert(id, subscriber);
+        }
+        windows.push(topic.window(WINDOW).as_millis());
+        assert_eq!(topic.window(Duration::ZERO), Duration::ZERO, "where nothing is to gather nothing does");
+    }
+    assert_eq!(windows, [5, 5, 36, 250]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Track {
