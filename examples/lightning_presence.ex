@@ -78,10 +78,16 @@ defmodule Lightning.Workflows.Presence do
 
   alias __MODULE__.{Api, Feed, Lease, Memory, Probe, Revival, Settings}
 
-  defstruct [:user, :joined_at, active_sessions: 0]
+  # `ranked_sessions` are those that count where it is decided who may edit; `nil` where all do.
+  defstruct [:user, :joined_at, :ranked_sessions, active_sessions: 0]
 
   @typedoc "A user on a workflow, whatever the number of tabs; `joined_at` in microseconds of Unix time."
-  @type t :: %__MODULE__{user: user, joined_at: integer, active_sessions: non_neg_integer}
+  @type t :: %__MODULE__{
+          user: user,
+          joined_at: integer,
+          active_sessions: non_neg_integer,
+          ranked_sessions: non_neg_integer | nil
+        }
 
   @typedoc "Who: a `%User{}`, or any map with an `id`, which is text or a whole number."
   @type user :: %{
@@ -190,7 +196,8 @@ defmodule Lightning.Workflows.Presence do
   def build_presences_summary(presences, params) do
     %{current_user: current_user, current_user_presence: stand_in, view_only_users_ids: view_only} = params
     {current_id, view_only} = {id_of(current_user), Enum.map(view_only, &id_of/1)}
-    presences = Enum.sort_by(presences, & &1.joined_at)
+    # Who only looks on is listed, and not ranked.
+    presences = presences |> Enum.reject(&(&1.ranked_sessions == 0)) |> Enum.sort_by(& &1.joined_at)
     current = Enum.find(presences, stand_in, &(id_of(&1.user) == current_id))
     prior = Enum.find(presences, current, &(id_of(&1.user) not in view_only))
 
@@ -198,7 +205,7 @@ defmodule Lightning.Workflows.Presence do
       presences: presences,
       prior_user_presence: prior,
       current_user_presence: current,
-      has_presence_edit_priority: id_of(current.user) == id_of(prior.user) and current.active_sessions <= 1
+      has_presence_edit_priority: id_of(current.user) == id_of(prior.user) and (current.ranked_sessions || current.active_sessions) <= 1
     }
   end
 
@@ -239,9 +246,10 @@ defmodule Lightning.Workflows.Presence do
   defp listed(workflow_id) do
     with {:ok, listed} <- Api.presences(workflow_id) do
       presences =
-        for %{"user" => user, "joined_at" => joined_at, "active_sessions" => active_sessions} <- listed,
+        for %{"user" => user, "joined_at" => joined_at, "active_sessions" => active_sessions} = presence <- listed,
             user = user(user) do
-          new_user_presence(user, joined_at, active_sessions)
+          since = presence["ranked_since"] || joined_at
+          %{new_user_presence(user, since, active_sessions) | ranked_sessions: presence["ranked_sessions"]}
         end
 
       {:ok, presences}

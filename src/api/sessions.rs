@@ -21,6 +21,9 @@ pub(super) struct PutSession {
     /// Since when the user is there, in microseconds of Unix time; now, where it is absent or later than now. A session
     /// that is there already keeps its own.
     joined_at: Option<UnixMicros>,
+    /// Whether the session counts where it is decided who may edit, unless its user may only look; it does, where this is
+    /// absent. A session that is there already keeps its own.
+    may_edit: Option<bool>,
 }
 
 /// Whose session it is, and what others see of the user.
@@ -78,10 +81,11 @@ pub(super) async fn put(
     session: Id,
     request: PutSession,
 ) -> Result<Response<String>, Problem> {
-    let PutSession { user, lease_seconds, joined_at } = request;
+    let PutSession { user, lease_seconds, joined_at, may_edit } = request;
     let user = User::from(user);
     let (name, joined_at) = (name(&workflow, &session), joined_at.map(|joined_at| joined_at.0));
-    let (put, leased) = api.leases.put(name, &user, joined_at, lease(lease_seconds)).await?;
+    let ranked = may_edit.unwrap_or(true);
+    let (put, leased) = api.leases.put(name, &user, joined_at, ranked, lease(lease_seconds)).await?;
     let mut response = answer(workflow, session, leased, lease_seconds);
     if put == Put::Begun {
         *response.status_mut() = StatusCode::CREATED;
@@ -169,8 +173,10 @@ impl Field for PutSession {
         let user = fields.required("user");
         let lease_seconds = fields.required("lease_seconds");
         let joined_at = fields.optional("joined_at");
+        let may_edit = fields.optional("may_edit");
         fields.no_others();
-        Some(PutSession { user: user?, lease_seconds: lease_seconds?, joined_at: joined_at? })
+        let (joined_at, may_edit) = (joined_at?, may_edit?);
+        Some(PutSession { user: user?, lease_seconds: lease_seconds?, joined_at, may_edit })
     }
 }
 

@@ -20,7 +20,19 @@ use crate::lightning::{PresencesSummary, SummaryParams, User, UserPresence, buil
 pub(super) struct WorkflowPresences {
     workflow_id: String,
     /// One entry a user, by user id.
-    presences: Vec<UserPresence>,
+    presences: Vec<ListedPresence>,
+}
+
+/// A user on a workflow, whatever the number of sessions.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedPresence {
+    #[serde(flatten)]
+    presence: UserPresence,
+    /// How many of the sessions count where it is decided who may edit: who only looks, or looks at an earlier version, has
+    /// none.
+    ranked_sessions: usize,
+    /// Since when the oldest of those is there, in microseconds of Unix time; null where there is none.
+    ranked_since: Option<i64>,
 }
 
 /// How many are on one workflow.
@@ -61,7 +73,7 @@ pub(super) struct WorkflowOfMany {
     /// Absent where only counts were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    presences: Option<Vec<UserPresence>>,
+    presences: Option<Vec<ListedPresence>>,
 }
 
 /// Lists a workflow (`list_presences_for/1`).
@@ -74,8 +86,22 @@ pub(super) struct WorkflowOfMany {
     responses((status = 200, description = "Who is there", body = WorkflowPresences)),
 )]
 pub(super) async fn presences(api: &Api, workflow: Id) -> Response<String> {
-    let presences = api.presence().list_presences_for(&workflow.0).await;
+    let presences = listed(api, &workflow.0).await;
     json(&WorkflowPresences { workflow_id: workflow.0, presences })
+}
+
+/// Everyone, with how far each counts.
+async fn listed(api: &Api, workflow: &str) -> Vec<ListedPresence> {
+    let presences = api.presence().list_presences_for(workflow).await;
+    let mut ranked = api.presence().ranked_presences_for(workflow).into_iter().peekable();
+    // Both are by user id.
+    let of = |presence: UserPresence| {
+        while ranked.next_if(|ranked| ranked.user.id < presence.user.id).is_some() {}
+        let own = ranked.next_if(|ranked| ranked.user.id == presence.user.id);
+        let ranked_sessions = own.as_ref().map_or(0, |own| own.active_sessions);
+        ListedPresence { presence, ranked_sessions, ranked_since: own.map(|own| own.joined_at) }
+    };
+    presences.into_iter().map(of).collect()
 }
 
 /// Counts a workflow (`has_any_presence?/1`).
@@ -128,7 +154,7 @@ async fn one_of_many(api: &Api, workflow: &str, counts_only: bool) -> Box<RawVal
     let counts = WorkflowCounts::of(api, workflow);
     let presences = match counts_only {
         true => None,
-        false => Some(api.presence().list_presences_for(workflow).await),
+        false => Some(listed(api, workflow).await),
     };
     to_raw_value(&WorkflowOfMany { counts, presences }).expect("texts and numbers are JSON")
 }
@@ -162,13 +188,18 @@ fn too_much() -> Problem {
 )]
 pub(super) async fn summary(api: &Api, workflow: Id, query: &str) -> Result<Response<String>, Problem> {
     let SummaryQuery { user_id, view_only } = SummaryQuery::read(query)?;
+    let mut presences = api.presence().ranked_presences_for(&workflow.0);
     let view_only = match view_only {
         Some(ids) => ids.into(),
-        None => api.viewers(&workflow.0).await?,
+        None => {
+            // Those of leased sessions; of canvases only those are ranked who may edit.
+            let viewers = api.viewers(&workflow.0).await?;
+            presences.retain(|presence| !viewers.contains(&presence.user.id));
+            viewers
+        }
     };
     let user = User { id: user_id.0, first_name: None, last_name: None, email: None };
     let stand_in = UserPresence::new(user.clone(), now_us(), 1);
-    let presences = api.presence().list_presences_for(&workflow.0).await;
     let params = SummaryParams {
         current_user_presence: &stand_in,
         current_user: &user,

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::node::{Broadcast, Node};
 use super::owner::Owner;
 use super::watch::Watch;
-use crate::presence::{Headcount, OwnerId, Presence, Presences};
+use crate::presence::{Headcount, OwnerId, Presence, Presences, Snapshot};
 use crate::wire::{Json, Payload};
 
 /// Broadcasts, disconnects, lists and tracks, from anywhere in the program. Cheap to clone.
@@ -93,6 +93,11 @@ impl Handle {
     /// The entry of one key (`Phoenix.Presence.get_by_key/2`); `None` where Phoenix gives an empty list.
     pub async fn get_by_key(&self, topic: &str, key: &str) -> Option<Presence> {
         self.0.get_by_key(SmolStr::new(topic), SmolStr::new(key)).await
+    }
+
+    /// Everyone on a topic with what no client is told, before any fetch hook.
+    pub fn snapshot(&self, topic: &str) -> Snapshot {
+        self.0.snapshot(topic)
     }
 
     /// How many are on a topic, before any fetch hook. It costs no more than to walk along the list.

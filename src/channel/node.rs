@@ -11,7 +11,7 @@ use super::context::Seat;
 use super::observation::Observation;
 use crate::pages::Departure;
 use crate::presence::{
-    AlreadyTracked, Attributes, Entry, Headcount, Meta, NotTracked, OwnerId, PhxRef, Presences,
+    AlreadyTracked, Attributes, Entry, Headcount, Meta, NotTracked, OwnerId, PhxRef, Presences, Snapshot,
 };
 use crate::wire::{Field, Frame, Payload};
 
@@ -67,6 +67,8 @@ pub(crate) trait Node: Send + Sync + 'static {
         topic: SmolStr,
         key: SmolStr,
     ) -> BoxFuture<'static, Option<crate::presence::Presence>>;
+    /// The last published list itself.
+    fn snapshot(&self, topic: &str) -> Snapshot;
     /// How many are on the last published list.
     fn count(&self, topic: &str) -> Headcount;
     /// Resolves once no fetch hook is running.

@@ -18,7 +18,7 @@ use self::priority::EditPriority;
 use super::canvases::{Canvases, SeatPlace};
 use super::people::Access;
 use super::presence::WorkflowPresence;
-use super::room::Room;
+use super::room::{Room, View};
 use super::user::User;
 use crate::channel::{
     BoxError, Channel, Context, Flow, Incoming, JoinError, Outcome, Payload, Reply, StopReason,
@@ -34,6 +34,9 @@ pub struct Canvas {
     page: Option<Box<Credentials>>,
     /// Empty until the join.
     workflow: SmolStr,
+    /// It shows the latest version, and no other.
+    is_latest: bool,
+    may_edit: bool,
     /// There is none until the join, nor where nobody is reviewed.
     place: Option<SeatPlace>,
     /// There where the client asked for it with `"summary": true`.
@@ -48,13 +51,27 @@ pub struct Reviewed {
 impl Canvas {
     /// A canvas that this user is about to join.
     pub fn new(user: Arc<User>, canvases: Arc<Canvases>) -> Self {
-        Canvas { user, canvases, page: None, workflow: SmolStr::default(), place: None, priority: None }
+        Canvas {
+            user,
+            canvases,
+            page: None,
+            workflow: SmolStr::default(),
+            is_latest: false,
+            may_edit: false,
+            place: None,
+            priority: None,
+        }
     }
 
     /// The same, on the page that opened the connection with these.
     #[must_use]
     pub fn of_page(self, page: Option<Credentials>) -> Self {
         Canvas { page: page.map(Box::new), ..self }
+    }
+
+    /// Whether it counts where it is decided who may edit. Whoever looks on is listed all the same.
+    fn is_ranked(&self) -> bool {
+        self.is_latest && self.may_edit
     }
 }
 
@@ -69,6 +86,8 @@ impl Channel for Canvas {
             let workflow = self.canvases.open(&room.workflow, &project.id, deleted).await?;
             self.priority = Some(Box::new(EditPriority::new(workflow, &room, &self.user, project.access)));
         }
+        self.is_latest = room.view == View::Latest;
+        self.may_edit = project.access >= Access::Edit;
         self.workflow = room.workflow.into();
         self.place = self.canvases.seated(&self.user.id, &project.id, context);
         Ok(Payload::empty())
@@ -83,8 +102,10 @@ impl Channel for Canvas {
             presence.observe();
         }
         let workflows = WorkflowPresence::start(context.handle().clone());
-        let attributes =
-            Attributes { page: self.page.take().map(|page| page.page(context.topic())), ranked: true };
+        let attributes = Attributes {
+            page: self.page.take().map(|page| page.page(context.topic())),
+            ranked: self.is_ranked(),
+        };
         let tracked = workflows.track_canvas(&self.user, &self.workflow, context.owner(), attributes);
         futures::join!(tracked, presence.push_state());
         Ok(Flow::Continue(()))
@@ -115,6 +136,11 @@ impl Channel for Canvas {
     async fn handle_info(&mut self, now: Reviewed, context: &Context<Reviewed>) -> Result<Flow, BoxError> {
         if now.access == Access::None {
             return Ok(Flow::Break(StopReason::Shutdown));
+        }
+        let before = self.is_ranked();
+        self.may_edit = now.access >= Access::Edit;
+        if self.is_ranked() != before {
+            context.owner().rank(WorkflowPresence::topic(&self.workflow), self.is_ranked());
         }
         if let Some(priority) = &mut self.priority {
             priority.reviewed(now.access, context)?;

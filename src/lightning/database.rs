@@ -35,7 +35,7 @@ pub use self::schema::{Found, Generation, Schema};
 pub use self::tls::{NoRootCertificates, Tls};
 pub use self::url::{BadDatabaseUrl, DatabaseUrl};
 use super::clock::now_ms;
-use super::people::{Access, Account, Answer, People, Project, Unavailable, Workflow};
+use super::people::{Access, Account, Answer, People, Project, Run, Unavailable, Workflow};
 use super::token::Keys;
 use super::user::User;
 use crate::channel::{ConnectInfo, Refusal};
@@ -220,6 +220,18 @@ impl People for Database {
             let questions = self.questions.clone();
             let look_up = async move { questions.has_snapshot(id, version).await };
             self.snapshots.answer((id, version), look_up).await
+        }
+        .boxed()
+    }
+
+    fn run<'a>(&'a self, workflow: &'a str, run: &'a str) -> Answer<'a, Run> {
+        async move {
+            let schema = self.questions.availability.schema().await?;
+            match (row_id(workflow), row_id(run)) {
+                // Few look at runs, so nothing is remembered.
+                (Some(workflow), Some(run)) if schema.runs => self.questions.run(workflow, run).await,
+                _ => Ok(Run::Unknown),
+            }
         }
         .boxed()
     }

@@ -24,6 +24,7 @@ use super::presence::WorkflowPresence;
 use super::user::User;
 use crate::channel::{Handle, Owner};
 use crate::pages::STANDSTILL;
+use crate::presence::Attributes;
 
 /// The leased sessions of a server. Cheap to clone; with the last clone all of them end.
 #[derive(Clone)]
@@ -111,7 +112,7 @@ impl Leases {
     }
 
     /// Puts a user's session on a workflow, since `joined_at` (µs of Unix time; `None`, and what is yet to come, is now),
-    /// until `lease` is over. Where it is there already only its lease begins anew. Who begins a session finds it listed afterwards.
+    /// until `lease` is over. `ranked` says whether it counts where it is decided who may edit. Where it is there already only its lease begins anew. Who begins a session finds it listed afterwards.
     ///
     /// # Errors
     /// [`PutError`]; then nothing is changed.
@@ -120,6 +121,7 @@ impl Leases {
         name: SessionName,
         user: &User,
         joined_at: Option<i64>,
+        ranked: bool,
         lease: Duration,
     ) -> Result<(Put, Leased), PutError> {
         let workflow_id = name.workflow_id.clone();
@@ -127,7 +129,8 @@ impl Leases {
         let joined_at = joined_at.map_or(now, |joined_at| joined_at.min(now));
         let (owner, leased) = self.ledger.put(name, user, joined_at, lease, || self.handle.owner())?;
         let Some(owner) = owner else { return Ok((Put::Renewed, leased)) };
-        self.presence().track_user_presence_since(user, &workflow_id, &owner, joined_at).await;
+        let attributes = Attributes { page: None, ranked };
+        self.presence().track_session(user, &workflow_id, &owner, joined_at, attributes).await;
         Ok((Put::Begun, leased))
     }
 

@@ -32,7 +32,7 @@ pub use database::{
 pub use development::Development;
 pub use leases::{Leased, Leases, MOST_LEASES, Put, PutError, SessionName};
 pub use login::Login;
-pub use people::{Access, Account, Answer, People, Project, Unavailable, Workflow};
+pub use people::{Access, Account, Answer, People, Project, Run, Unavailable, Workflow};
 pub use people_file::{BrokenFile, Directory, Notation, PeopleFile, PeopleFileError};
 pub use presence::WorkflowPresence;
 pub use room::{NoRoom, Room, View};

@@ -126,7 +126,10 @@ impl OpenWorkflow {
         {
             return last.ranked.clone();
         }
-        let ranking = Ranking::of(user_presences(present.ranked().presences()), &viewers);
+        // Of canvases only those are ranked whose user may edit; the viewers are those of leased sessions.
+        let mut presences = user_presences(present.ranked().presences());
+        presences.retain(|presence| !viewers.contains(&presence.user.id));
+        let ranking = Ranking::of(presences, &viewers);
         let ranked = match &*last {
             Some(last) if last.ranked.ranking == ranking => last.ranked.clone(),
             _ => Arc::new(Ranked::new(ranking)),
@@ -257,7 +260,8 @@ mod tests {
                 current_user: &stand_in.user,
                 view_only_users_ids: &viewers,
             };
-            let presences = user_presences(list.presences());
+            let mut presences = user_presences(list.presences());
+            presences.retain(|presence| presence.user.id != "ada");
             let expected: PresencesSummary = build_presences_summary(presences, &params);
             let told = ranked.summary(&ranked.ranking().standing_of(id, &stand_in));
             let told: Value = told.json().expect("it is text").parse().expect("it is JSON");

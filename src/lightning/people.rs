@@ -37,6 +37,15 @@ pub trait People: Send + Sync + 'static {
     /// [`Unavailable`].
     fn has_snapshot<'a>(&'a self, workflow: &'a str, version: i64) -> Answer<'a, bool>;
 
+    /// What is known of a run of a workflow. By itself no run is known.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    fn run<'a>(&'a self, workflow: &'a str, run: &'a str) -> Answer<'a, Run> {
+        let _ = (workflow, run);
+        Box::pin(std::future::ready(Ok(Run::Unknown)))
+    }
+
     /// The ids of those who may only look at what a project holds: its members with the role of a viewer.
     ///
     /// # Errors
@@ -122,6 +131,17 @@ pub struct Workflow {
     pub project_id: String,
     /// It is deleted: still looked at, no longer edited.
     pub deleted: bool,
+}
+
+/// A run, as far as its version of the workflow goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// There is none of this id, of this workflow.
+    Unknown,
+    /// What it was of is not kept.
+    WithoutSnapshot,
+    /// It can be looked at.
+    Known,
 }
 
 /// What a user may do in a project, by Lightning's roles and policies.

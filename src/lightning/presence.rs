@@ -102,6 +102,12 @@ impl WorkflowPresence {
         user_presences(list)
     }
 
+    /// Those of [`list_presences_for`](Self::list_presences_for) among whom it is decided who may edit, by their sessions
+    /// that count for that.
+    pub fn ranked_presences_for(&self, workflow_id: &str) -> Vec<UserPresence> {
+        user_presences(self.handle.snapshot(&Self::topic(workflow_id)).ranked().presences())
+    }
+
     /// Whether anyone at all is on a workflow: someone who may only look, or looks at a snapshot, counts too.
     pub fn has_any_presence(&self, workflow_id: &str) -> bool {
         self.count(workflow_id).keys > 0

@@ -27,7 +27,7 @@ use crate::channel::handle::DISCONNECT;
 use crate::channel::node::{Asked, Broadcast, Node as NodePort, Parting, UpdateRefused};
 use crate::presence::{
     AlreadyTracked, Attributes, Entry, Headcount, Meta, OwnerId, PhxRef, PhxRefs, Presence, Presences,
-    ReplicaId, Tracker,
+    ReplicaId, Snapshot, Tracker,
 };
 
 /// All topics of this process.
@@ -240,6 +240,10 @@ impl NodePort for Node {
         let mut alone = Presences::default();
         alone.0.insert(key.to_string(), entry.clone());
         fetcher.decorate(topic, [alone]).map(move |[mut fetched]| fetched.0.remove(key.as_str())).boxed()
+    }
+
+    fn snapshot(&self, topic: &str) -> Snapshot {
+        self.shard(topic).listings.get(topic).snapshot.clone()
     }
 
     fn count(&self, topic: &str) -> Headcount {

@@ -1,12 +1,13 @@
 //! Who may join which room: Lightning's checks, in Lightning's order.
 //!
-//! Rules: Lightning 2.13, `LightningWeb.WorkflowChannel.join/3`.
+//! Rules: Lightning 2.13, `LightningWeb.WorkflowChannel.join/3`, and the rooms of what came behind it (contract/canvas.md
+//! A.4).
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::channel::{JoinError, Payload};
-use crate::lightning::people::{Access, People, Project};
+use crate::lightning::people::{Access, People, Project, Run};
 use crate::lightning::room::{Room, View};
 use crate::lightning::user::User;
 
@@ -49,11 +50,19 @@ impl Admission<'_> {
 
     async fn to_edit(&self, project: Project) -> Result<Admitted, JoinError> {
         let id = &self.room.workflow;
-        if let View::Snapshot(version) = &self.room.view {
-            let number = version.parse().map_err(|_| JoinError::reason("invalid version format"))?;
-            if !self.people.has_snapshot(id, number).await? {
-                return Err(JoinError::reason(format!("snapshot version {number} not found")));
+        match &self.room.view {
+            View::Snapshot(version) => {
+                let number = number(version)?;
+                if !self.people.has_snapshot(id, number).await? {
+                    return Err(JoinError::reason(format!("snapshot version {number} not found")));
+                }
             }
+            View::Unknown(suffix) => {
+                return Err(refusal("validation_error", &format!("invalid room suffix '{suffix}'")));
+            }
+            // Which releases there are is not known here.
+            View::Release(version) => drop(number(version)?),
+            View::Run(_) | View::Latest | View::Presence => {}
         }
         let workflow = self.people.workflow(id).await?;
         let workflow = workflow.ok_or_else(|| JoinError::reason("workflow not found"))?;
@@ -61,11 +70,22 @@ impl Admission<'_> {
             return Err(JoinError::reason("workflow does not belong to specified project"));
         }
         at_least(Access::View, &project)?;
+        if let View::Run(run) = &self.room.view {
+            match self.people.run(id, run).await? {
+                Run::Unknown => return Err(refusal("not_found", "run not found")),
+                Run::WithoutSnapshot => return Err(refusal("not_found", "run snapshot not found")),
+                Run::Known => {}
+            }
+        }
         Ok(Admitted { project, deleted: workflow.deleted })
     }
 
     /// A workflow may be joined before it is saved; one that is saved already is joined as it is.
     async fn to_create(&self, project: Project) -> Result<Admitted, JoinError> {
+        if self.room.view != View::Latest {
+            let reason = "invalid parameters. a new workflow has no version to pin";
+            return Err(refusal("validation_error", reason));
+        }
         at_least(Access::Edit, &project)?;
         match self.people.workflow(&self.room.workflow).await? {
             Some(workflow) if workflow.project_id != project.id => {
@@ -100,6 +120,16 @@ impl JoinParams {
             _ => None,
         }
     }
+}
+
+fn number(version: &str) -> Result<i64, JoinError> {
+    version.parse().map_err(|_| JoinError::reason("invalid version format"))
+}
+
+/// A refusal in the form of the newer canvas, whose rooms these are (contract/canvas.md A.1): it shows people the texts
+/// under `errors`.
+fn refusal(kind: &str, reason: &str) -> JoinError {
+    JoinError::Refused(json!({"reason": reason, "type": kind, "errors": {"base": [reason]}}).into())
 }
 
 fn at_least(access: Access, project: &Project) -> Result<(), JoinError> {

@@ -40,7 +40,7 @@ impl EditPriority {
     pub(super) fn new(workflow: Arc<OpenWorkflow>, room: &Room, user: &User, access: Access) -> Self {
         EditPriority {
             workflow,
-            shows_latest: !matches!(room.view, View::Snapshot(_)),
+            shows_latest: matches!(room.view, View::Latest | View::Presence),
             access,
             stand_in: UserPresence::new(user.clone(), now_us(), 1),
             present: None,

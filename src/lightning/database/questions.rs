@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
-use super::super::people::{Access, Account, Unavailable, Workflow};
+use super::super::people::{Access, Account, Run, Unavailable, Workflow};
 use super::super::user::User;
 use super::availability::Availability;
 use super::proof::SessionToken;
@@ -78,7 +78,12 @@ impl Questions {
         asked: &[(Option<Uuid>, Option<Uuid>)],
     ) -> Result<Vec<Option<Access>>, Unavailable> {
         let (users, projects): (Vec<_>, Vec<_>) = asked.iter().copied().unzip();
-        let sql = if schema.support_access { ACCESS_WITH_SUPPORT } else { ACCESS };
+        let sql = match (schema.support_access, schema.second_factor) {
+            (false, false) => ACCESS,
+            (true, false) => ACCESS_WITH_SUPPORT,
+            (false, true) => ACCESS_WITH_FACTOR,
+            (true, true) => ACCESS_WITH_BOTH,
+        };
         let parameters = [(&users as _, Type::UUID_ARRAY), (&projects as _, Type::UUID_ARRAY)];
         let mut found = vec![None; asked.len()];
         for row in self.ask(sql, &parameters).await? {
@@ -112,6 +117,13 @@ impl Questions {
         Ok(!rows.is_empty())
     }
 
+    /// What is known of a run of a workflow.
+    pub(super) async fn run(&self, workflow: Uuid, run: Uuid) -> Result<Run, Unavailable> {
+        let rows = self.ask(RUN, &[(&run, Type::UUID), (&workflow, Type::UUID)]).await?;
+        let Some(row) = rows.first() else { return Ok(Run::Unknown) };
+        Ok(if read(row, 0)? { Run::Known } else { Run::WithoutSnapshot })
+    }
+
     /// Who may only look at what a project holds.
     pub(super) async fn viewers(&self, project: Uuid) -> Result<Arc<[String]>, Unavailable> {
         let rows = self.ask(VIEWERS, &[(&project, Type::UUID)]).await?;
@@ -135,14 +147,14 @@ impl Questions {
     }
 }
 
-/// What comes of a membership and of support access. Whoever is a member in a role that is not known here may look, as
+/// What comes of a membership and of support access. Support may edit, but where it is a member its role decides. Whoever is a member in a role that is not known here may look, as
 /// every member may.
-fn access(to_be_deleted: bool, role: Option<&str>, supported: bool) -> Access {
+fn access(is_closed: bool, role: Option<&str>, supported: bool) -> Access {
     match role {
-        _ if to_be_deleted => Access::None,
+        _ if is_closed => Access::None,
         Some("owner" | "admin" | "editor") => Access::Edit,
         Some(_) => Access::View,
-        None if supported => Access::View,
+        None if supported => Access::Edit,
         None => Access::None,
     }
 }
@@ -196,11 +208,14 @@ const STILL_IN: &str = concat!(
     may_come!()
 );
 
-/// The number, whether the project is to be deleted, the role, and whether support access holds.
+/// The number, whether the project is closed to the user, the role, and whether support access holds. It is closed to
+/// everybody where it is to be deleted, and to whoever has no second factor where it asks for one.
 macro_rules! access_with {
-    ($supported:literal) => {
+    ($supported:expr, $lacks_factor:expr) => {
         concat!(
-            "SELECT asked.number, p.scheduled_deletion IS NOT NULL, m.role::text, coalesce(",
+            "SELECT asked.number, p.scheduled_deletion IS NOT NULL OR coalesce(",
+            $lacks_factor,
+            ", false), m.role::text, coalesce(",
             $supported,
             ", false)
              FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (user_id, project_id, number)
@@ -210,11 +225,27 @@ macro_rules! access_with {
     };
 }
 
-const ACCESS: &str = access_with!("false");
+macro_rules! is_supported {
+    () => {
+        "p.allow_support_access AND (SELECT u.support_user FROM users u WHERE u.id = asked.user_id)"
+    };
+}
 
-const ACCESS_WITH_SUPPORT: &str = access_with!(
-    "p.allow_support_access AND (SELECT u.support_user FROM users u WHERE u.id = asked.user_id)"
-);
+macro_rules! lacks_factor {
+    () => {
+        "p.requires_mfa
+         AND NOT coalesce((SELECT u.mfa_enabled FROM users u WHERE u.id = asked.user_id), false)"
+    };
+}
+
+const ACCESS: &str = access_with!("false", "false");
+const ACCESS_WITH_SUPPORT: &str = access_with!(is_supported!(), "false");
+const ACCESS_WITH_FACTOR: &str = access_with!("false", lacks_factor!());
+const ACCESS_WITH_BOTH: &str = access_with!(is_supported!(), lacks_factor!());
+
+const RUN: &str = "SELECT r.snapshot_id IS NOT NULL
+     FROM runs r JOIN work_orders w ON w.id = r.work_order_id
+     WHERE r.id = $1 AND w.workflow_id = $2";
 
 const WORKFLOW: &str =
     "SELECT project_id, deleted_at IS NOT NULL FROM workflows WHERE id = $1 AND project_id IS NOT NULL";
@@ -248,7 +279,8 @@ mod tests {
             (Some("viewer"), false, Access::View),
             (Some("role of a later version"), false, Access::View),
             (Some("editor"), true, Access::Edit),
-            (None, true, Access::View),
+            (None, true, Access::Edit),
+            (Some("viewer"), true, Access::View),
             (None, false, Access::None),
         ];
         for (role, supported, expected) in table {

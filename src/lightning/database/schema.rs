@@ -19,6 +19,10 @@ pub struct Schema {
     pub generation: Generation,
     /// Whether support users may look at projects that allow it.
     pub support_access: bool,
+    /// Whether projects may ask for a second factor.
+    pub second_factor: bool,
+    /// Whether runs, and what they were of, can be looked up.
+    pub runs: bool,
 }
 
 /// Lightning before and after its tokens came to hold login sessions.
@@ -55,7 +59,8 @@ pub struct Found {
 impl Found {
     /// Looks, and asks every table for nothing: so it also shows that none is locked, and that all may be read.
     pub(super) async fn look(link: &Link, limit: Duration) -> Result<Self, Failure> {
-        let names: Vec<&str> = NEEDED.iter().map(|(table, _)| *table).collect();
+        let needed = NEEDED.iter().map(|(table, _)| *table);
+        let names: Vec<&str> = needed.chain(["runs", "work_orders"]).collect();
         let rows = link.query(limit, COLUMNS, &[(&names, Type::TEXT_ARRAY)]).await?;
         let mut server_version = String::new();
         let mut columns = HashSet::new();
@@ -85,7 +90,11 @@ impl Found {
         let newer = has("users", "support_user") && has("workflows", "state");
         let generation = if newer { Generation::Newer } else { Generation::Older };
         let support_access = has("users", "support_user") && has("projects", "allow_support_access");
-        Found { server_version, schema: Schema { generation, support_access }, missing }
+        let second_factor = has("projects", "requires_mfa") && has("users", "mfa_enabled");
+        let runs =
+            has("runs", "work_order_id") && has("runs", "snapshot_id") && has("work_orders", "workflow_id");
+        let schema = Schema { generation, support_access, second_factor, runs };
+        Found { server_version, schema, missing }
     }
 }
 

@@ -123,6 +123,9 @@ impl Node for Nowhere {
     fn get_by_key(&self, _: SmolStr, _: SmolStr) -> BoxFuture<'static, Option<Presence>> {
         nothing()
     }
+    fn snapshot(&self, _topic: &str) -> Snapshot {
+        unreachable!()
+    }
     fn count(&self, _topic: &str) -> crate::presence::Headcount {
         unreachable!()
     }

@@ -17,11 +17,14 @@ async fn a_session_that_is_put_while_it_runs_out_is_not_lost() {
     let (mut begun, mut renewed, mut turns) = (0, 0, 100);
     let race = async {
         while begun < 50 || renewed < 50 {
-            leases.put(name("s"), &user("ada"), None, Duration::from_millis(1)).await.expect("there is room");
+            leases
+                .put(name("s"), &user("ada"), None, true, Duration::from_millis(1))
+                .await
+                .expect("there is room");
             for _ in 0..turns {
                 tokio::task::yield_now().await;
             }
-            match leases.put(name("s"), &user("ada"), None, LONG).await.expect("there is room").0 {
+            match leases.put(name("s"), &user("ada"), None, true, LONG).await.expect("there is room").0 {
                 Put::Begun => (begun, turns) = (begun + 1, turns - turns / 10),
                 Put::Renewed => (renewed, turns) = (renewed + 1, turns + turns / 10 + 1),
             }
@@ -56,7 +59,7 @@ async fn many_leases_run_out_and_each_leaves_its_room() {
     for number in 0..1000 {
         let lease = Duration::from_millis(200 + number % 7);
         leases
-            .put(name(&number.to_string()), &user(&number.to_string()), None, lease)
+            .put(name(&number.to_string()), &user(&number.to_string()), None, true, lease)
             .await
             .expect("there is room");
     }
@@ -72,7 +75,7 @@ async fn many_leases_run_out_and_each_leaves_its_room() {
 async fn sessions_end_with_whoever_leases_them() {
     let served = serve().await;
     let leases = Leases::start(served.server.handle().clone(), 10);
-    leases.put(name("s"), &user("ada"), None, LONG).await.expect("there is room");
+    leases.put(name("s"), &user("ada"), None, true, LONG).await.expect("there is room");
     let mut events = served.events("w").await;
     assert_eq!(events.next().await.expect("a state").1["ada"]["metas"].as_array().map(Vec::len), Some(1));
     drop(leases);
@@ -80,7 +83,7 @@ async fn sessions_end_with_whoever_leases_them() {
 }
 
 async fn put(leases: &Leases, session: &str) -> Result<Put, PutError> {
-    leases.put(name(session), &user("ada"), None, LONG).await.map(|(put, _)| put)
+    leases.put(name(session), &user("ada"), None, true, LONG).await.map(|(put, _)| put)
 }
 
 fn name(session: &str) -> SessionName {

@@ -98,7 +98,7 @@ async fn a_summary_is_one_users_view_with_the_projects_viewers() {
     // `vic` was there first, and may only look.
     let _tabs = [canvas(&served, "vic").await, canvas(&served, "bob").await, canvas(&served, "ada").await];
     let bob = summary(&served, "user_id=bob").await;
-    assert_eq!(ids(&bob["presences"]), ["vic", "bob", "ada"], "the earliest first");
+    assert_eq!(ids(&bob["presences"]), ["bob", "ada"], "the earliest first, of those who may edit");
     assert_eq!(prior_current_priority(&bob), ("bob", "bob", true));
     assert_eq!(prior_current_priority(&summary(&served, "user_id=ada").await), ("bob", "ada", false));
     assert_eq!(prior_current_priority(&summary(&served, "user_id=vic").await), ("bob", "vic", false));
@@ -113,9 +113,9 @@ async fn viewers_may_be_given_and_there_may_be_none() {
     let _tabs = [canvas(&served, "vic").await, canvas(&served, "bob").await, canvas(&served, "ada").await];
     let table = [
         ("user_id=ada&view_only=vic&view_only=bob", "ada"),
-        ("user_id=ada&view_only=bob", "vic"),
-        ("user_id=ada&view_only=", "vic"),
-        ("user_id=ada&view_only=somebody%20else", "vic"),
+        ("user_id=ada&view_only=bob", "ada"),
+        ("user_id=ada&view_only=", "bob"),
+        ("user_id=ada&view_only=somebody%20else", "bob"),
         ("user_id=ada&other=1", "bob"),
     ];
     for (query, prior) in table {

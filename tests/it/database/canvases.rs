@@ -97,7 +97,7 @@ async fn workflows_and_snapshots_are_found_by_their_rows() {
 }
 
 #[tokio::test]
-async fn support_users_look_at_projects_that_allow_it() {
+async fn support_users_edit_in_projects_that_allow_it() {
     let lightning = Lightning::new(Version::Newer).await;
     let served = lightning.serve().await;
     let (_, token) = lightning.log_in(SUPPORT).await;
@@ -105,7 +105,7 @@ async fn support_users_look_at_projects_that_allow_it() {
     let table = [
         (canvas(IN_OPEN), edit(OPEN), "ok"),
         (presence(IN_OPEN), json!({}), "ok"),
-        (canvas(NOBODY), new(OPEN), "unauthorized"),
+        (canvas(NOBODY), new(OPEN), "ok"),
         (canvas(IN_CLOSED), edit(CLOSED), "unauthorized"),
     ];
     joins(&mut support, &table).await;
@@ -114,6 +114,85 @@ async fn support_users_look_at_projects_that_allow_it() {
     let served = lightning.serve().await;
     let mut support = served.connect(&signed(SUPPORT)).await;
     joins(&mut support, &[(canvas(IN_OPEN), edit(OPEN), "unauthorized")]).await;
+}
+
+#[tokio::test]
+async fn support_that_is_a_member_may_what_its_role_may() {
+    let lightning = Lightning::new(Version::Newer).await;
+    lightning
+        .execute(&format!(
+            "INSERT INTO project_users (user_id, project_id, role) VALUES ('{SUPPORT}', '{OPEN}', 'viewer')"
+        ))
+        .await;
+    let served = lightning.serve().await;
+    let (_, token) = lightning.log_in(SUPPORT).await;
+    let mut support = served.connect(&token).await;
+    joins(&mut support, &[(canvas(IN_OPEN), edit(OPEN), "ok"), (canvas(NOBODY), new(OPEN), "unauthorized")])
+        .await;
+}
+
+#[tokio::test]
+async fn a_project_that_asks_for_a_second_factor_refuses_whoever_has_none_and_shows_out_who_loses_it() {
+    let lightning = Lightning::new(Version::Newer).await;
+    lightning.execute(&format!("UPDATE projects SET requires_mfa = true WHERE id = '{OPEN}'")).await;
+    lightning.execute(&format!("UPDATE users SET mfa_enabled = true WHERE id = '{EDITOR}'")).await;
+    lightning.execute(&format!("UPDATE users SET mfa_enabled = NULL WHERE id = '{ADMIN}'")).await;
+    let served = lightning.serve().await;
+    for (user, expected) in
+        [(OWNER, "unauthorized"), (ADMIN, "unauthorized"), (SUPPORT, "unauthorized"), (EDITOR, "ok")]
+    {
+        let (_, token) = lightning.log_in(user).await;
+        let mut client = served.connect(&token).await;
+        let table = [
+            (canvas(IN_OPEN), edit(OPEN), expected),
+            (canvas(NOBODY), new(OPEN), expected),
+            (presence(IN_OPEN), json!({}), expected),
+        ];
+        joins(&mut client, &table).await;
+    }
+    let (_, token) = lightning.log_in(EDITOR).await;
+    let mut editor = served.connect(&token).await;
+    joins(&mut editor, &[(canvas(IN_OPEN), edit(OPEN), "ok")]).await;
+    lightning.execute(&format!("UPDATE users SET mfa_enabled = false WHERE id = '{EDITOR}'")).await;
+    served.canvases.review().await.expect("the database answers");
+    editor.expect(&canvas(IN_OPEN), "phx_close").await;
+}
+
+#[tokio::test]
+async fn a_run_is_looked_at_if_it_is_the_workflows_and_what_it_was_of_is_kept() {
+    let lightning = Lightning::new(Version::Newer).await;
+    let id = |nth: u8| format!("00000000-0000-4000-8000-0000000001{nth:02}");
+    for sql in [
+        format!(
+            "INSERT INTO workflow_snapshots (id, workflow_id, lock_version) VALUES ('{}', '{IN_OPEN}', 77)",
+            id(1)
+        ),
+        format!("INSERT INTO work_orders VALUES ('{}', '{IN_OPEN}'), ('{}', '{IN_CLOSED}')", id(2), id(3)),
+        format!(
+            "INSERT INTO runs VALUES ('{}', '{}', '{}'), ('{}', '{}', NULL), ('{}', '{}', '{}')",
+            id(4),
+            id(2),
+            id(1),
+            id(5),
+            id(2),
+            id(6),
+            id(3),
+            id(1)
+        ),
+    ] {
+        lightning.execute(&sql).await;
+    }
+    let served = lightning.serve().await;
+    let (_, token) = lightning.log_in(EDITOR).await;
+    let mut editor = served.connect(&token).await;
+    let run = |run: &str| format!("{}:run:{run}", canvas(IN_OPEN));
+    let table = [
+        (run(&id(4)), edit(OPEN), "ok"),
+        (run(&id(5)), edit(OPEN), "run snapshot not found"),
+        (run(&id(6)), edit(OPEN), "run not found"),
+        (run("none"), edit(OPEN), "run not found"),
+    ];
+    joins(&mut editor, &table).await;
 }
 
 #[tokio::test]

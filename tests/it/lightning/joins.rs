@@ -39,6 +39,8 @@ async fn a_join_is_checked_as_lightning_checks_it_and_in_its_order() {
         ("ada", "workflow:collaborate:w1", new("p1"), None),
         ("ada", "workflow:collaborate:w2", new("p1"), foreign),
         ("eve", "workflow:collaborate:w2", new("p1"), Some("unauthorized")),
+        ("ada", "workflow:collaborate:w1:release2", edit("p1"), None),
+        ("ada", "workflow:collaborate:w1:releaseX", edit("p1"), Some("invalid version format")),
         ("ada", "workflow:collaborate:", edit("p1"), Some("join crashed")),
         ("ada", "workflow:elsewhere:w1", edit("p1"), Some("join crashed")),
         ("ada", "workflow-w1:presence", json!({}), Some("unmatched topic")),
@@ -51,6 +53,25 @@ async fn a_join_is_checked_as_lightning_checks_it_and_in_its_order() {
             Some(reason) => ("error", json!({"reason": reason})),
         };
         assert_eq!((reply.status.as_str(), reply.response), expected, "{user} {room} {params}");
+    }
+}
+
+#[tokio::test]
+async fn the_rooms_of_the_newer_canvas_are_refused_in_its_own_form() {
+    let edit = json!({"project_id": "p1", "action": "edit"});
+    let new = json!({"project_id": "p1", "action": "new"});
+    let no_version = "invalid parameters. a new workflow has no version to pin";
+    let server = serve().await;
+    for (room, params, kind, reason) in [
+        ("workflow:collaborate:w1:draft", &edit, "validation_error", "invalid room suffix 'draft'"),
+        ("workflow:collaborate:w1:", &edit, "validation_error", "invalid room suffix ''"),
+        ("workflow:collaborate:w1:run:r1", &edit, "not_found", "run not found"),
+        ("workflow:collaborate:w9:v1", &new, "validation_error", no_version),
+        ("workflow:collaborate:w9:release1", &new, "validation_error", no_version),
+    ] {
+        let reply = client(&server, "ada").await.join(room, params.clone()).await;
+        let expected = json!({"reason": reason, "type": kind, "errors": {"base": [reason]}});
+        assert_eq!((reply.status.as_str(), reply.response), ("error", expected), "{room}");
     }
 }
 

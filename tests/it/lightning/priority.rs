@@ -91,20 +91,34 @@ async fn a_rank_is_that_of_the_oldest_tab_that_is_left() {
 }
 
 #[tokio::test]
-async fn a_viewer_who_came_first_is_listed_and_not_prior() {
+async fn a_viewer_who_came_first_is_listed_and_not_ranked() {
     let team = Team::serve().await;
     let (mut vic, mut ada) = (team.client("vic").await, team.client("ada").await);
     vic.enter(EDITOR).await;
-    let alone = Told { present: "vic", prior: "vic", current: "vic", priority: true };
-    assert_eq!(vic.told().await, alone, "where all may only look, each is prior to itself");
+    let alone = Told { present: "", prior: "vic", current: "vic", priority: true };
+    assert_eq!(vic.told().await, alone, "where nobody is ranked, each is prior to itself");
     assert!(vic.disabled().await, "and may not edit all the same");
 
     ada.enter(EDITOR).await;
-    let both = Told { present: "vic ada", prior: "ada", current: "ada", priority: true };
-    assert_eq!(ada.told().await, both);
+    let ranked = Told { present: "ada", prior: "ada", current: "ada", priority: true };
+    assert_eq!(ada.told().await, ranked);
     assert!(!ada.disabled().await);
-    assert_eq!(vic.told().await, Told { current: "vic", priority: false, ..both });
+    assert_eq!(vic.told().await, Told { current: "vic", priority: false, ..ranked });
     assert_eq!(vic.rest().await, Vec::<String>::new(), "still disabled");
+}
+
+#[tokio::test]
+async fn whoever_looks_at_an_earlier_version_locks_nobody_out_and_counts_as_no_session() {
+    let team = Team::serve().await;
+    let (mut looks, mut ada, mut bob) =
+        (team.client("ada").await, team.client("ada").await, team.client("bob").await);
+    looks.enter(SNAPSHOT).await;
+    looks.told().await;
+    bob.enter(EDITOR).await;
+    assert_eq!(bob.told().await, Told { present: "bob", prior: "bob", current: "bob", priority: true });
+    ada.enter(EDITOR).await;
+    let both = Told { present: "bob ada", prior: "bob", current: "ada", priority: false };
+    assert_eq!(ada.told().await, both, "ada counts once, and from when she came to edit");
 }
 
 #[tokio::test]
@@ -130,7 +144,7 @@ async fn a_snapshot_is_never_edited_and_the_presence_room_shows_the_latest() {
     for (room, expected) in [(SNAPSHOT, true), (PRESENCE, false)] {
         let mut ada = team.client("ada").await;
         ada.enter(room).await;
-        assert_eq!(ada.told().await, Told { present: "ada", prior: "ada", current: "ada", priority: true });
+        assert_eq!(ada.told().await, Told { present: "", prior: "ada", current: "ada", priority: true });
         assert_eq!(ada.disabled().await, expected, "{room}");
     }
 }
@@ -171,11 +185,19 @@ async fn a_role_that_changes_is_told_at_the_next_review() {
 
     team.people.0.lock().viewers.push("ada".to_owned());
     team.review().await;
-    let both = Told { present: "ada bob", prior: "bob", current: "bob", priority: true };
-    assert_eq!(bob.told().await, both);
+    let ranked = Told { present: "bob", prior: "bob", current: "bob", priority: true };
+    assert_eq!(bob.told().await, ranked);
     assert!(!bob.disabled().await);
-    assert_eq!(ada.told().await, Told { current: "ada", priority: false, ..both });
+    assert_eq!(ada.told().await, Told { current: "ada", priority: false, ..ranked });
     assert!(ada.disabled().await);
+
+    team.people.0.lock().viewers.clear();
+    team.review().await;
+    let both = Told { present: "ada bob", prior: "ada", current: "bob", priority: false };
+    assert_eq!(bob.told().await, both);
+    assert!(bob.disabled().await);
+    assert_eq!(ada.told().await, Told { current: "ada", priority: true, ..both });
+    assert!(!ada.disabled().await);
 
     team.review().await;
     for client in [&mut ada, &mut bob] {
@@ -208,9 +230,9 @@ async fn who_comes_makes_new_viewers_known_to_all() {
     team.people.0.lock().viewers.push("kay".to_owned());
     let mut ada = team.client("ada").await;
     ada.enter(EDITOR).await;
-    let both = Told { present: "kay ada", prior: "ada", current: "ada", priority: true };
-    assert_eq!(ada.told().await, both);
-    assert_eq!(vic.told().await, Told { current: "kay", priority: false, ..both });
+    let ranked = Told { present: "ada", prior: "ada", current: "ada", priority: true };
+    assert_eq!(ada.told().await, ranked);
+    assert_eq!(vic.told().await, Told { current: "kay", priority: false, ..ranked });
 }
 
 #[tokio::test]
