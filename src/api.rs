@@ -11,6 +11,7 @@ mod connections;
 mod document;
 mod events;
 mod fields;
+mod guesses;
 mod problem;
 mod request;
 mod resource;
@@ -108,7 +109,7 @@ impl Api {
     }
 
     async fn respond(&self, request: &mut Request) -> Result<warp::reply::Response, Problem> {
-        self.access.admit(&request.headers, request.peer)?;
+        self.access.admit(&request.headers, request.peer).await?;
         let path = std::mem::take(&mut request.path);
         let resource = Resource::find(&path).ok_or(Problem::NoSuchPath)?;
         if !resource.methods().contains(&request.method) {

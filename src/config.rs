@@ -26,7 +26,9 @@ use self::values::Values;
 use crate::bench::BenchCommand;
 use crate::lightning::token::Keys;
 use crate::ops::logging::{self, Format};
-use crate::server::{BadOrigin, ListenAddress, Options, OriginPattern, Origins, TrustedProxies};
+use crate::server::{
+    BadOrigin, ListenAddress, Options, OriginPattern, Origins, TrustedProxies, as_browsers_write,
+};
 use crate::token_command::TokenCommand;
 
 /// The configuration of a `presenced` process.
@@ -324,7 +326,7 @@ impl Config {
 fn origins(text: &str, url_host: &str) -> Result<Origins, BadOrigin> {
     match (text, url_host) {
         ("", "") => return Ok(Origins::RequestHost),
-        ("", host) => return Ok(Origins::Host(host.to_owned())),
+        ("", host) => return Ok(Origins::Host(as_browsers_write(host))),
         _ => {}
     }
     text.split(',')

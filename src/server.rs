@@ -35,7 +35,7 @@ use self::admission::Admission;
 pub use self::gateway::{GatewayOptions, GatewayServer};
 use self::health::{Check, Readiness, health};
 pub use self::listener::{CannotListen, ListenAddress, Listeners};
-pub use self::origin::{BadOrigin, OriginPattern, Origins};
+pub use self::origin::{BadOrigin, OriginPattern, Origins, as_browsers_write};
 pub use self::pages::pages;
 pub use self::proxies::{BadProxy, TrustedProxies};
 use self::request::{request, request_with_body};
@@ -232,7 +232,7 @@ impl Server {
     fn routes(&self, readiness: &Arc<Readiness>) -> BoxedFilter<(warp::reply::Response,)> {
         let longpoll = Arc::new(LongPoll::new(self.hub.clone(), self.options.longpoll_window));
         let Options { origins, trusted_proxies, auth_token, .. } = self.options.clone();
-        let admission = Arc::new(Admission { origins, trusted_proxies, auth_token });
+        let admission = Arc::new(Admission::new(origins, trusted_proxies, auth_token));
         let (hub, allowed) = (self.hub.clone(), admission.clone());
         let websocket = under(&self.options.mount, Transport::WebSocket)
             .and(request())

@@ -81,7 +81,8 @@ impl Channel for Canvas {
     async fn join(&mut self, payload: Payload, context: &Context<Reviewed>) -> Result<Payload, JoinError> {
         let room = Room::parse(context.topic())?;
         let admission = Admission { people: self.canvases.people(), user: &self.user, room: &room };
-        let Admitted { project, deleted } = admission.decide(&payload).await?;
+        let Admitted { project, found } = admission.decide(&payload).await?;
+        let deleted = found.as_ref().is_some_and(|workflow| workflow.deleted);
         if EditPriority::is_wanted(&payload) {
             let workflow = self.canvases.open(&room.workflow, &project.id, deleted).await?;
             self.priority = Some(Box::new(EditPriority::new(workflow, &room, &self.user, project.access)));
@@ -89,7 +90,7 @@ impl Channel for Canvas {
         self.is_latest = room.view == View::Latest;
         self.may_edit = project.access >= Access::Edit;
         self.workflow = room.workflow.into();
-        self.place = self.canvases.seated(&self.user.id, &project.id, context);
+        self.place = self.canvases.seated(&self.user.id, &project.id, &self.workflow, found, context);
         Ok(Payload::empty())
     }
 

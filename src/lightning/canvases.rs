@@ -1,9 +1,11 @@
 //! What all canvases share: the people source, the workflows on which somebody wants to know who may edit, and who is
 //! in, so that everybody can be looked at again.
 //!
-//! Owns the rounds of review: a login session that has ended closes its connection, a lost role ends its channels.
+//! Owns the rounds of review: a login session that has ended closes its connection, a lost role ends its channels,
+//! and so does the deletion of their workflow.
 //! A source that cannot answer changes nothing.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tracing::{info, warn};
 
 use super::canvas::Reviewed;
 use super::open_workflow::{OpenWorkflow, OpenWorkflows};
-use super::people::{Access, Account, People, Unavailable};
+use super::people::{Access, Account, People, Unavailable, Workflow};
 use super::roster::{Place, Roster};
 use crate::channel::{Closer, Context};
 
@@ -28,8 +30,14 @@ pub struct Canvases {
 struct Seat {
     user: SmolStr,
     project: SmolStr,
+    workflow: SmolStr,
+    /// Whether it was deleted when the canvas was joined; `None` where it was not saved yet.
+    deleted: Option<bool>,
     canvas: Context<Reviewed>,
 }
+
+/// What the people source says of workflows now; `None` where there is none.
+pub(super) type FoundWorkflows = HashMap<SmolStr, Option<Workflow>>;
 
 /// A connection's entry among those that are reviewed, for as long as it is held.
 pub(super) struct ConnectionPlace(#[expect(dead_code, reason = "held")] Place<(Account, Closer)>);
@@ -59,8 +67,21 @@ impl Canvases {
     }
 
     /// `None` where nobody is reviewed.
-    pub(super) fn seated(&self, user: &str, project: &str, canvas: &Context<Reviewed>) -> Option<SeatPlace> {
-        let seat = || Seat { user: user.into(), project: project.into(), canvas: canvas.clone() };
+    pub(super) fn seated(
+        &self,
+        user: &str,
+        project: &str,
+        workflow: &SmolStr,
+        found: Option<Workflow>,
+        canvas: &Context<Reviewed>,
+    ) -> Option<SeatPlace> {
+        let seat = || Seat {
+            user: user.into(),
+            project: project.into(),
+            workflow: workflow.clone(),
+            deleted: found.map(|workflow| workflow.deleted),
+            canvas: canvas.clone(),
+        };
         self.people.changes().then(|| SeatPlace(self.seats.enter(seat())))
     }
 
@@ -117,11 +138,47 @@ impl Canvases {
             }
         }
         // What those who stay are told goes by their workflow too, as far as it could be looked at.
-        let workflows = self.workflows.review(self.people()).await;
+        let found = self.look_at_workflows(stay.iter().map(|(seat, _)| &seat.workflow)).await;
+        let known = match &found {
+            Ok(found) => self.workflows.review(self.people(), found).await,
+            Err(_) => Ok(()),
+        };
         for (seat, access) in stay {
-            seat.canvas.send(Reviewed { access });
+            let is_lost = found
+                .as_ref()
+                .is_ok_and(|found| found.get(&seat.workflow).is_some_and(|now| !seat.holds(now.as_ref())));
+            if is_lost {
+                info!(user = %seat.user, topic = seat.canvas.topic(), "a workflow was deleted, or is another project's");
+            }
+            seat.canvas.send(Reviewed { access: if is_lost { Access::None } else { access } });
         }
-        workflows
+        found.map(drop).and(known)
+    }
+
+    async fn look_at_workflows(
+        &self,
+        workflows: impl Iterator<Item = &SmolStr>,
+    ) -> Result<FoundWorkflows, Unavailable> {
+        let ids: Vec<SmolStr> = workflows.cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut found = FoundWorkflows::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let workflows = self.people.workflows(ids).await?;
+            found.extend(ids.iter().cloned().zip(workflows));
+        }
+        Ok(found)
+    }
+}
+
+impl Seat {
+    /// Whether what the join has checked of the workflow holds still. Its deletion is an event: who joins it later stays.
+    fn holds(&self, now: Option<&Workflow>) -> bool {
+        match (now, self.deleted) {
+            (Some(workflow), was_deleted) => {
+                workflow.project_id == self.project.as_str()
+                    && (!workflow.deleted || was_deleted == Some(true))
+            }
+            (None, was_deleted) => was_deleted.is_none(),
+        }
     }
 }
 

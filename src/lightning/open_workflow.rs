@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use smol_str::SmolStr;
 
+use super::canvases::FoundWorkflows;
 use super::people::{People, Unavailable};
 use super::presence::user_presences;
 use super::summary::{Ranking, Standing};
@@ -86,22 +87,28 @@ impl OpenWorkflows {
         open
     }
 
-    /// Asks about all workflows again, and about the projects that they are in, each once.
+    /// Takes in what was found of all workflows again, and asks about the projects that they are in, each once.
     ///
     /// # Errors
     /// [`Unavailable`], where the source could not answer for all of them; what was known of those stays.
-    pub(super) async fn review(&self, people: &dyn People) -> Result<(), Unavailable> {
+    pub(super) async fn review(
+        &self,
+        people: &dyn People,
+        found: &FoundWorkflows,
+    ) -> Result<(), Unavailable> {
         let open: Vec<_> = self.0.lock().values().filter_map(Weak::upgrade).collect();
         for open in open.chunks(AT_ONCE) {
             let projects: BTreeSet<_> = open.iter().map(|open| open.name.project.clone()).collect();
             let projects: Vec<_> = projects.into_iter().collect();
             let viewers = people.viewers_of(&projects).await?;
             let viewers_of: HashMap<_, _> = projects.iter().zip(viewers).collect();
-            let ids: Vec<_> = open.iter().map(|open| open.name.workflow.clone()).collect();
-            for (open, workflow) in open.iter().zip(people.workflows(&ids).await?) {
+            for open in open {
                 let viewers = viewers_of.get(&open.name.project).cloned().unwrap_or_default();
-                // One that the source does not know is not saved yet.
-                let deleted = workflow.is_some_and(|workflow| workflow.deleted);
+                // Whoever came meanwhile has just looked. One that the source does not know is not saved yet.
+                let deleted = match found.get(&open.name.workflow) {
+                    Some(workflow) => workflow.as_ref().is_some_and(|workflow| workflow.deleted),
+                    None => open.is_deleted(),
+                };
                 open.learn(Facts { viewers, deleted });
             }
         }

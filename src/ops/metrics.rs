@@ -180,6 +180,12 @@ impl Page<'_> {
             "Connections that were not let in, by status: 4xx are all below 500 but 403.",
             "status",
             &counters.refused,
+        )?;
+        self.counter(
+            "origins_refused",
+            "Connections that were not let in because of their page's origin; they are among the refused ones.",
+            None,
+            counters.origins_refused(),
         )
     }
 

@@ -5,6 +5,7 @@
 //! Rules: Phoenix 1.8.12, `Phoenix.Socket` and `Phoenix.Channel.Server`.
 
 mod probing;
+mod telling;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -16,7 +17,7 @@ use foldhash::HashMap;
 use futures::FutureExt;
 use serde_json::json;
 use smol_str::SmolStr;
-use tracing::{Span, debug, warn};
+use tracing::{Span, debug};
 
 use super::callback::{Callback, Called, Joined};
 use super::client::{Admitted, Client};
@@ -32,7 +33,7 @@ use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRe
 use crate::pages::{Departure, Ending};
 use crate::presence::OwnerId;
 use crate::session::{ChannelId, CloseReason, Delivery, Departed, Join, LeftTopics, Probes, Session, Step};
-use crate::wire::{self, EncodeError, Excerpt, Field, Frame, Payload, Vsn, websocket};
+use crate::wire::{self, EncodeError, Field, Frame, Payload, Vsn, websocket};
 
 /// A connection and its channels.
 pub(crate) struct Connection {
@@ -57,6 +58,8 @@ pub(crate) struct Connection {
     held: usize,
     /// A crash of this connection is in the log; further ones are told in detail only.
     crash_told: bool,
+    /// The same of a join that was refused.
+    refusal_told: bool,
     /// A callback was begun that has not returned yet: more to send may come of it in a moment.
     begun: bool,
     registration: Registration,
@@ -125,6 +128,7 @@ impl Connection {
             waiting: 0,
             held: 0,
             crash_told: false,
+            refusal_told: false,
             begun: false,
             registration,
             input,
@@ -337,11 +341,13 @@ impl Connection {
             let topic = Field::from(seat.topic.clone());
             wire::encode_reply(vsn, &join_ref, &reference, &topic, status, response).map_err(BoxError::from)
         };
+        let mut refused = false;
         let answered = match joined {
             Joined::In(channel, response) => {
                 reply("ok", &response).map(|frame| (JoinResult::Ok, Some(frame), Some(channel)))
             }
             Joined::Refused(JoinError::Refused(response)) => {
+                refused = true;
                 reply("error", &response).map(|frame| (JoinResult::Refused, Some(frame), None))
             }
             Joined::Refused(JoinError::Crashed(error)) => Err(error),
@@ -350,6 +356,9 @@ impl Connection {
             self.tell_crash(&seat.topic, &error, "a join crashed");
             (JoinResult::Crashed, reply("error", &json!({"reason": "join crashed"}).into()).ok(), None)
         });
+        if refused {
+            self.tell_refusal(&seat.topic);
+        }
         self.counters().joined(result);
         frame.into_iter().for_each(|frame| self.outbox.send(frame));
         if let Some(frame) = replaces.and_then(|old| old.phx_close(vsn).ok()) {
@@ -511,17 +520,6 @@ impl Connection {
     ) {
         self.tell_crash(&seat.topic, &error, "a channel crashed");
         self.depart(seat, channel, Farewell::Error, Ended::Crashed(error.to_string()), cx);
-    }
-
-    /// One line a connection for whoever runs the server: a client that causes more cannot fill the log.
-    fn tell_crash(&mut self, topic: &str, error: &BoxError, what: &str) {
-        let (topic, error) = (Excerpt(topic), Excerpt(error));
-        let _inside = self.span().entered();
-        if std::mem::replace(&mut self.crash_told, true) {
-            debug!(%topic, %error, "{what}");
-        } else {
-            warn!(%topic, %error, "{what}; further ones of this connection are logged at debug");
-        }
     }
 
     /// A channel has ended: its client is told, and so is it.

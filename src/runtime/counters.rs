@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) joins: ByLabel<4>,
     /// Messages that no serializer can read.
     undecodable: AtomicU64,
+    /// Connections of pages whose origin may not connect; they are among the refused ones too.
+    origins_refused: AtomicU64,
     presences: AtomicI64,
     lanes: [Lane; LANES],
 }
@@ -74,6 +76,7 @@ impl Counters {
             refused: ByLabel::new(REFUSALS),
             joins: ByLabel::new(JOIN_RESULTS.map(JoinResult::label)),
             undecodable: AtomicU64::new(0),
+            origins_refused: AtomicU64::new(0),
             presences: AtomicI64::new(0),
             lanes: Default::default(),
         }
@@ -95,6 +98,15 @@ impl Counters {
             status if status.is_server_error() => server_error,
             _ => client_error,
         });
+    }
+
+    pub(crate) fn origin_refused(&self) {
+        self.origins_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many pages were refused for their origin.
+    pub(crate) fn origins_refused(&self) -> u64 {
+        self.origins_refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn joined(&self, result: JoinResult) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use http::StatusCode;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use super::capacity::Capacity;
 use super::client::{Admitted, Client};
@@ -73,7 +73,11 @@ impl Hub {
         let span = client.span(None);
         let asked = AssertUnwindSafe(self.endpoint.connect(info)).catch_unwind();
         match asked.instrument(span.clone()).await {
-            Ok(accepted) => Ok(Admitted { client, accepted: accepted? }),
+            Ok(Ok(accepted)) => Ok(Admitted { client, accepted }),
+            Ok(Err(refusal)) => {
+                span.in_scope(|| info!(status = refusal.status().as_u16(), "a connection was refused"));
+                Err(refusal)
+            }
             Err(_) => {
                 span.in_scope(|| warn!("the connect handler panicked"));
                 Err(Refusal::with_status(StatusCode::INTERNAL_SERVER_ERROR))

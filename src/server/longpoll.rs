@@ -27,7 +27,7 @@ pub(super) async fn answer(
     mut request: Request,
 ) -> Response<String> {
     let Ok(params) = Params::decode(&request.query) else { return empty(StatusCode::BAD_REQUEST) };
-    let mut response = if !admission.origins.allow(&request.headers) {
+    let mut response = if !admission.allows_origin(&request.headers, hub.counters()) {
         hub.counters().refused(StatusCode::FORBIDDEN);
         protocol(json!({"status": 403}))
     } else if request.method == Method::OPTIONS {

@@ -26,10 +26,18 @@ pub enum Origins {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginPattern(Origin);
 
-/// A pattern that names no host.
+/// A pattern that is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} names no host; an origin is written `https://example.org` or `//example.org`")]
-pub struct BadOrigin(String);
+pub enum BadOrigin {
+    /// It names no host.
+    #[error("{0:?} names no host; an origin is written `https://example.org` or `//example.org`")]
+    NoHost(String),
+    /// It has a `*` where none can be.
+    #[error(
+        "{0:?} matches nothing, or everything; `*` stands for sub-domains alone, as in `//*.example.org`"
+    )]
+    Wildcard(String),
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Origin {
@@ -64,7 +72,13 @@ impl OriginPattern {
     /// # Errors
     /// [`BadOrigin`] names the text.
     pub fn parse(text: &str) -> Result<Self, BadOrigin> {
-        Origin::parse(text).map(OriginPattern).ok_or_else(|| BadOrigin(text.to_owned()))
+        let origin = Origin::parse(text).ok_or_else(|| BadOrigin::NoHost(text.to_owned()))?;
+        let domain = origin.host.strip_prefix("*.").unwrap_or(&origin.host);
+        if domain.is_empty() || domain.contains('*') {
+            return Err(BadOrigin::Wildcard(text.to_owned()));
+        }
+        let host = as_browsers_write(&origin.host);
+        Ok(OriginPattern(Origin { host, ..origin }))
     }
 
     fn matches(&self, origin: &Origin) -> bool {
@@ -114,6 +128,17 @@ impl Origin {
     }
 }
 
+/// A host as a browser sends it: in small letters, and in ASCII.
+pub fn as_browsers_write(host: &str) -> String {
+    let (wildcard, domain) = match host.strip_prefix("*.") {
+        Some(domain) => ("*.", domain),
+        None => ("", host),
+    };
+    // What is no domain, an address of IPv6 say, stays.
+    let ascii = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase());
+    format!("{wildcard}{ascii}")
+}
+
 /// `host:port` or `[::1]:port`, the brackets taken off.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     if let Some((host, rest)) = authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
@@ -142,6 +167,30 @@ mod tests {
         headers.insert(header::HOST, "here.example:4000".parse().expect("a header value"));
         headers.insert(header::ORIGIN, origin.parse().expect("a header value"));
         origins.allow(&headers)
+    }
+
+    #[test]
+    fn a_host_is_compared_as_browsers_write_it() {
+        for (pattern, origin) in [
+            ("https://Example.ORG", "https://example.org"),
+            ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example"),
+            ("//*.b\u{fc}cher.example", "https://www.xn--bcher-kva.example"),
+            ("http://[::1]:81", "http://[::1]:81"),
+        ] {
+            let pattern = OriginPattern::parse(pattern).expect("it has a host");
+            assert!(allows(&Origins::List(vec![pattern]), origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_or_everything_is_refused() {
+        for pattern in ["//*", "https://*", "//*.", "//a.*.example", "//*example.org"] {
+            assert_eq!(
+                OriginPattern::parse(pattern),
+                Err(BadOrigin::Wildcard(pattern.to_owned())),
+                "{pattern}"
+            );
+        }
     }
 
     #[test]

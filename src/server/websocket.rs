@@ -55,7 +55,7 @@ async fn admit(
         return Err(StatusCode::BAD_REQUEST);
     }
     let params = Params::decode(&request.query).map_err(|_| StatusCode::BAD_REQUEST)?;
-    if !admission.origins.allow(&request.headers) {
+    if !admission.allows_origin(&request.headers, hub.counters()) {
         return Err(StatusCode::FORBIDDEN);
     }
     let subprotocol = admission.subprotocol(&request.headers).ok_or(StatusCode::FORBIDDEN)?;

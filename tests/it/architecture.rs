@@ -349,6 +349,8 @@ const RESERVED: &[(&str, &[(&str, &str)])] = &[
             ("bench", "measures time"),
             ("server/http_clock.rs", "how long a client may take for a request"),
             ("server/requests.rs", "the same"),
+            ("server/admission.rs", "how often the log tells of a refused origin"),
+            ("api/guesses.rs", "how often the log tells of a wrong token"),
             ("server/guarded_body.rs", "and for its body"),
             ("lightning/database/link.rs", "a connection that was just refused is not tried again at once"),
         ],

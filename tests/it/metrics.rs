@@ -179,7 +179,7 @@ async fn the_page_is_open_metrics_and_holds_nothing_of_clients() {
             number.parse::<u64>().expect("a number");
         }
     }
-    assert_eq!(described.len(), 13, "{page}");
+    assert_eq!(described.len(), 14, "{page}");
 }
 
 /// It lets nobody in, with this status.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::channel::{JoinError, Payload};
-use crate::lightning::people::{Access, People, Project, Run};
+use crate::lightning::people::{Access, People, Project, Run, Workflow};
 use crate::lightning::room::{Room, View};
 use crate::lightning::user::User;
 
@@ -21,8 +21,8 @@ pub(super) struct Admission<'a> {
 /// What a user who may join has come to.
 pub(super) struct Admitted {
     pub(super) project: Project,
-    /// The workflow is deleted; one that is not saved yet is not.
-    pub(super) deleted: bool,
+    /// What is known of the workflow: nothing, where it is not saved yet.
+    pub(super) found: Option<Workflow>,
 }
 
 /// What a join of a collaboration room has to say.
@@ -77,7 +77,7 @@ impl Admission<'_> {
                 Run::Known => {}
             }
         }
-        Ok(Admitted { project, deleted: workflow.deleted })
+        Ok(Admitted { project, found: Some(workflow) })
     }
 
     /// A workflow may be joined before it is saved; one that is saved already is joined as it is.
@@ -91,7 +91,7 @@ impl Admission<'_> {
             Some(workflow) if workflow.project_id != project.id => {
                 Err(JoinError::reason("workflow does not belong to specified project"))
             }
-            saved => Ok(Admitted { project, deleted: saved.is_some_and(|workflow| workflow.deleted) }),
+            found => Ok(Admitted { project, found }),
         }
     }
 
@@ -102,7 +102,7 @@ impl Admission<'_> {
         let project = self.people.project(&workflow.project_id, self.user).await?;
         let project = project.ok_or_else(|| JoinError::reason("project not found"))?;
         at_least(Access::View, &project)?;
-        Ok(Admitted { project, deleted: workflow.deleted })
+        Ok(Admitted { project, found: Some(workflow) })
     }
 }
 

@@ -35,6 +35,9 @@ pub enum BadDatabaseUrl {
     /// It names no host, and no directory of a socket.
     #[error("names neither a host nor, with ?socket_dir=, a socket's directory")]
     NoHost,
+    /// It asks for TLS in words that PostgreSQL does not know.
+    #[error("has an sslmode that is none of disable, allow, prefer, require, verify-ca and verify-full")]
+    SslMode,
     /// It names no database.
     #[error("names no database behind the host")]
     NoDatabase,
@@ -53,6 +56,8 @@ impl DatabaseUrl {
             return Err(BadDatabaseUrl::Ambiguous);
         }
         let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // As Ecto takes it, and many a URL is written.
+        let base = base.strip_suffix('/').filter(|base| base.contains('/')).unwrap_or(base);
         // A part of the password would be taken for a host, and shown.
         if query.contains('@') {
             return Err(BadDatabaseUrl::Ambiguous);
@@ -61,7 +66,7 @@ impl DatabaseUrl {
         let mut url = DatabaseUrl { config, without_tls: false };
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            url.take(&decode(name)?, &decode(value)?);
+            url.take(&decode(name)?, &decode(value)?)?;
         }
         if url.config.get_hosts().is_empty() {
             return Err(BadDatabaseUrl::NoHost);
@@ -74,9 +79,12 @@ impl DatabaseUrl {
         Ok(url)
     }
 
-    fn take(&mut self, name: &str, value: &str) {
+    fn take(&mut self, name: &str, value: &str) -> Result<(), BadDatabaseUrl> {
         match (name, value) {
             ("ssl", "false" | "0") | ("sslmode", "disable") => self.without_tls = true,
+            // "Without TLS where that does", and "with it, or else without": a server that has TLS is spoken to with it.
+            ("sslmode", "allow" | "prefer" | "require" | "verify-ca" | "verify-full") => {}
+            ("sslmode", _) => return Err(BadDatabaseUrl::SslMode),
             ("socket_dir", directory) => self.instead(|config| config.host_path(directory)),
             ("host", directory) if directory.starts_with('/') => {
                 self.instead(|config| config.host_path(directory));
@@ -84,6 +92,7 @@ impl DatabaseUrl {
             ("host", host) => self.instead(|config| config.host(host)),
             _ => {}
         }
+        Ok(())
     }
 
     /// Names another host than the part in front of `?` did. The port of that part, which names a socket's file too,

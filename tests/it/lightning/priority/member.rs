@@ -93,6 +93,11 @@ impl Member {
         while !self.told().await.priority {}
     }
 
+    /// Waits until it is shown out of a room.
+    pub async fn is_shown_out(&mut self, room: &str) {
+        self.client.expect(room, "phx_close").await;
+    }
+
     /// The next `set-disabled`.
     pub async fn disabled(&mut self) -> bool {
         let payload = self.client.expect(self.room, "set-disabled").await.payload;
