@@ -1,10 +1,12 @@
 //! Long poll: a connection without a socket. Its client posts messages and polls for frames.
 //!
-//! Owns the sessions, one task each, and the tokens that name them. The HTTP around it is in `server::longpoll`.
+//! Owns the sessions, one task each, and the tokens that name them and say how far their client has read. The HTTP around it is in `server::longpoll`.
 //! Rules: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
+mod repeats;
 mod session;
 mod token;
+mod unread;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +42,8 @@ pub(crate) enum Line {
 
 /// What a GET of a live session comes to.
 pub(crate) enum Polled {
-    Frames(Vec<Frame>),
+    /// Frames, and how many answers whoever reads this one has read.
+    Frames(Vec<Frame>, u64),
     /// The window is over.
     Nothing,
 }
@@ -55,7 +58,12 @@ pub(crate) struct Full;
 pub(crate) struct NotTaken;
 
 /// A live session, as an HTTP request sees it.
-pub(crate) struct Found(mpsc::Sender<Request>);
+pub(crate) struct Found {
+    id: SessionId,
+    /// How many answers the client has read.
+    answers: u64,
+    requests: mpsc::Sender<Request>,
+}
 
 impl LongPoll {
     pub(crate) fn new(hub: Arc<Hub>, window: Duration) -> Self {
@@ -82,7 +90,7 @@ impl LongPoll {
             ended.finish().await;
             drop(place);
         });
-        Ok(self.tokens.issue(id, SystemTime::now()))
+        Ok(self.tokens.issue(id, 0, SystemTime::now()))
     }
 
     /// The live session that a token names.
@@ -90,8 +98,14 @@ impl LongPoll {
     /// # Errors
     /// [`Gone`].
     pub(crate) fn find(&self, token: &str) -> Result<Found, Gone> {
-        let id = self.tokens.verify(token, SystemTime::now()).ok_or(Gone)?;
-        self.sessions.lock().get(&id).cloned().map(Found).ok_or(Gone)
+        let (id, answers) = self.tokens.verify(token, SystemTime::now()).ok_or(Gone)?;
+        let requests = self.sessions.lock().get(&id).cloned().ok_or(Gone)?;
+        Ok(Found { id, answers, requests })
+    }
+
+    /// The token that says that so many answers of a session were read.
+    pub(crate) fn token(&self, session: &Found, answers: u64) -> String {
+        self.tokens.issue(session.id, answers, SystemTime::now())
     }
 }
 
@@ -99,12 +113,12 @@ impl Found {
     /// Waits for frames, for one window at the most.
     ///
     /// # Errors
-    /// [`Gone`], if the session had ended before it took note.
-    pub(crate) async fn poll(self) -> Result<Polled, Gone> {
+    /// [`Gone`], if the session had ended before it took note, or does not have any more what the client has not read.
+    pub(crate) async fn poll(&self) -> Result<Polled, Gone> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Request::Poll(answer)).await.map_err(|_| Gone)?;
+        self.requests.send(Request::Poll(self.answers, answer)).await.map_err(|_| Gone)?;
         // A session that ends while it is polled answers that there was nothing; the next poll finds it gone.
-        Ok(answered.await.unwrap_or(Polled::Nothing))
+        answered.await.unwrap_or(Ok(Polled::Nothing))
     }
 
     /// Hands messages to the session, one after the other.
@@ -113,7 +127,7 @@ impl Found {
     /// [`NotTaken`].
     pub(crate) async fn post(self, lines: Vec<Line>) -> Result<(), NotTaken> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Request::Post(lines.into(), answer)).await.map_err(|_| NotTaken)?;
+        self.requests.send(Request::Post(self.answers, lines.into(), answer)).await.map_err(|_| NotTaken)?;
         answered.await.map_err(|_| NotTaken)
     }
 }

@@ -68,7 +68,8 @@ async fn get(
         && let Ok(polled) = session.poll().await
     {
         return match polled {
-            Polled::Frames(frames) => {
+            Polled::Frames(frames, answers) => {
+                let token = longpoll.token(&session, answers);
                 let messages: Vec<Value> = frames.iter().filter_map(message).collect();
                 protocol(json!({"status": 200, "token": token, "messages": messages}))
             }

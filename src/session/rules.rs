@@ -148,6 +148,12 @@ impl Session {
     }
 
     fn join(&mut self, topic: SmolStr, message: Message) -> Step {
+        // The very join that is in, once more: a browser has repeated a request. A `phx_close` for it would be one for the
+        // living channel.
+        let is_again = |joined: &Joined| !message.join_ref.is_null() && joined.join_ref == message.join_ref;
+        if self.joined.get(&topic).is_some_and(|joined| is_again(joined)) {
+            return Step::Stale;
+        }
         let replaces = self.joined.remove(&topic).map(|old| Departed {
             channel: old.channel,
             topic: topic.clone(),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Line, Polled};
+use super::repeats::Repeats;
+use super::unread::{TooOld, Unread};
+use super::{Gone, Line, Polled};
 use crate::pages::STANDSTILL;
 use crate::runtime::connection::Connection;
 use crate::runtime::hub::Limits;
@@ -23,8 +25,10 @@ pub(super) struct Session {
     /// What waits for a poll.
     ready: VecDeque<Frame>,
     ready_bytes: usize,
+    unread: Unread,
+    repeats: Repeats,
     /// Waiting GETs, the oldest first; the newest is the one to be served.
-    polls: VecDeque<Waiting<Polled>>,
+    polls: VecDeque<Waiting<Result<Polled, Gone>>>,
     /// Waiting POSTs, the oldest first.
     posts: VecDeque<(VecDeque<Line>, Waiting<()>)>,
     last_poll: Instant,
@@ -36,8 +40,9 @@ pub(super) struct Session {
 
 /// A request of the client.
 pub(super) enum Request {
-    Poll(oneshot::Sender<Polled>),
-    Post(VecDeque<Line>, oneshot::Sender<()>),
+    /// With the number of answers that the client has read.
+    Poll(u64, oneshot::Sender<Result<Polled, Gone>>),
+    Post(u64, VecDeque<Line>, oneshot::Sender<()>),
 }
 
 /// A request that waits for its answer, until its window is over.
@@ -67,6 +72,8 @@ impl Session {
             limits,
             ready: VecDeque::new(),
             ready_bytes: 0,
+            unread: Unread::default(),
+            repeats: Repeats::default(),
             polls: VecDeque::new(),
             posts: VecDeque::new(),
             last_poll: now,
@@ -154,8 +161,16 @@ impl Session {
         let until = now + self.window;
         self.abandoned = None;
         match request {
-            Request::Poll(answer) => {
+            Request::Poll(read, answer) => {
                 self.last_poll = now;
+                match self.unread.polled(read) {
+                    Ok(again) => {
+                        self.ready_bytes += again.iter().map(Frame::len).sum::<usize>();
+                        again.into_iter().rev().for_each(|frame| self.ready.push_front(frame));
+                    }
+                    // A client that has gone misses nothing.
+                    Err(TooOld) => return drop(answer.send(Err(Gone))),
+                }
                 if self.ready.is_empty() {
                     // It polls again, so it has the answers to its earlier polls.
                     self.connection.all_answered(now);
@@ -164,10 +179,13 @@ impl Session {
                 self.polls.push_back(Waiting { until, answer });
                 if self.polls.len() > MAX_POLLS {
                     // The oldest would not be served before its window is over.
-                    self.polls.pop_front().map(|poll| poll.answer.send(Polled::Nothing));
+                    self.polls.pop_front().map(|poll| poll.answer.send(Ok(Polled::Nothing)));
                 }
             }
-            Request::Post(lines, answer) => self.posts.push_back((lines, Waiting { until, answer })),
+            Request::Post(read, lines, answer) => {
+                self.unread.posted(read);
+                self.posts.push_back((lines, Waiting { until, answer }));
+            }
         }
     }
 
@@ -195,6 +213,7 @@ impl Session {
             && let Some((lines, _)) = self.posts.front_mut()
         {
             match lines.pop_front() {
+                Some(Line::Text(text)) if self.repeats.is_repeated(&text) => {}
                 Some(Line::Text(text)) => self.connection.receive_text(&text, cx)?,
                 Some(Line::Binary(bytes)) => self.connection.receive_binary(&bytes, cx)?,
                 None => {
@@ -216,9 +235,12 @@ impl Session {
         {
             let frames: Vec<Frame> = self.ready.drain(..).collect();
             let (count, bytes) = (frames.len(), frames.iter().map(Frame::body_len).sum());
-            match poll.answer.send(Polled::Frames(frames)) {
-                Err(Polled::Frames(frames)) => self.ready.extend(frames),
-                Ok(()) | Err(Polled::Nothing) => {
+            // Bytes are shared, so that a copy costs little.
+            let kept = frames.clone();
+            match poll.answer.send(Ok(Polled::Frames(frames, self.unread.next()))) {
+                Err(_) => self.ready.extend(kept),
+                Ok(()) => {
+                    self.unread.answered(&kept);
                     self.ready_bytes = 0;
                     self.connection.counters().sent(count, bytes);
                     return true;
@@ -244,7 +266,7 @@ impl Session {
         self.begin_windows_anew(now);
         while let Some(poll) = self.polls.pop_front_if(|poll| poll.until <= now) {
             // Here and below: a client that has gone misses nothing.
-            let _ = poll.answer.send(Polled::Nothing);
+            let _ = poll.answer.send(Ok(Polled::Nothing));
         }
         // What is dropped without an answer was not taken.
         while self.posts.pop_front_if(|(_, post)| post.until <= now).is_some() {}

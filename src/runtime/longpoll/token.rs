@@ -12,8 +12,8 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(Uuid);
 
-/// Makes tokens and reads them: base64url of session id (16 bytes), last valid second (8 bytes, big endian) and
-/// HMAC-SHA256 of both (32 bytes), under a key that lives as long as the process, as its sessions do.
+/// Makes tokens and reads them: base64url of session id (16 bytes), number of the answer that it came with (8 bytes, big
+/// endian), last valid second (8 bytes, big endian) and HMAC-SHA256 of all three (32 bytes), under a key that lives as long as the process, as its sessions do.
 pub(super) struct Tokens {
     key: Hmac<Sha256>,
 }
@@ -32,28 +32,31 @@ impl Tokens {
         Tokens { key: Hmac::new_from_slice(&key).expect("HMAC takes a key of any length") }
     }
 
-    /// A token that is good for two weeks from `now`.
-    pub(super) fn issue(&self, id: SessionId, now: SystemTime) -> String {
+    /// A token that is good for two weeks from `now`, and says that whoever has it has read so many answers.
+    pub(super) fn issue(&self, id: SessionId, answers: u64, now: SystemTime) -> String {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES);
         bytes.extend(id.0.as_bytes());
+        bytes.extend(answers.to_be_bytes());
         bytes.extend((seconds(now) + MAX_AGE.as_secs()).to_be_bytes());
         let mac = self.key.clone().chain_update(&bytes).finalize().into_bytes();
         bytes.extend(mac);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The session a token names; `None` for a token that was not issued here, or is too old.
-    pub(super) fn verify(&self, token: &str, now: SystemTime) -> Option<SessionId> {
+    /// The session a token names, and how many answers its bearer has read; `None` for a token that was not issued here, or is too old.
+    pub(super) fn verify(&self, token: &str, now: SystemTime) -> Option<(SessionId, u64)> {
         if token.len() > TOKEN_BYTES * 2 {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (signed, mac) = bytes.split_at_checked(TOKEN_BYTES - MAC_BYTES)?;
         self.key.clone().chain_update(signed).verify_slice(mac).ok()?;
-        let (id, expires) = signed.split_at_checked(ID_BYTES)?;
+        let (id, numbers) = signed.split_at_checked(ID_BYTES)?;
+        let (answers, expires) = numbers.split_at_checked(8)?;
+        let answers = u64::from_be_bytes(answers.try_into().ok()?);
         let expires = u64::from_be_bytes(expires.try_into().ok()?);
         (seconds(now) <= expires).then_some(())?;
-        Uuid::from_slice(id).ok().map(SessionId)
+        Some((SessionId(Uuid::from_slice(id).ok()?), answers))
     }
 }
 
@@ -65,7 +68,7 @@ fn seconds(time: SystemTime) -> u64 {
 const MAX_AGE: Duration = Duration::from_secs(1_209_600);
 const ID_BYTES: usize = 16;
 const MAC_BYTES: usize = 32;
-const TOKEN_BYTES: usize = ID_BYTES + 8 + MAC_BYTES;
+const TOKEN_BYTES: usize = ID_BYTES + 8 + 8 + MAC_BYTES;
 
 #[cfg(test)]
 mod tests {
@@ -75,15 +78,16 @@ mod tests {
     fn a_token_names_its_session_for_two_weeks() {
         let (tokens, id, now) =
             (Tokens::new(), SessionId::new(), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        let token = tokens.issue(id, now);
-        assert_eq!(tokens.verify(&token, now + MAX_AGE), Some(id));
+        let token = tokens.issue(id, 7, now);
+        assert_eq!(tokens.verify(&token, now + MAX_AGE), Some((id, 7)));
         assert_eq!(tokens.verify(&token, now + MAX_AGE + Duration::from_secs(1)), None);
     }
 
     #[test]
     fn a_token_that_was_changed_in_any_place_names_nothing() {
         let (tokens, now) = (Tokens::new(), UNIX_EPOCH);
-        let bytes = URL_SAFE_NO_PAD.decode(tokens.issue(SessionId::new(), now)).expect("it was just encoded");
+        let bytes =
+            URL_SAFE_NO_PAD.decode(tokens.issue(SessionId::new(), 7, now)).expect("it was just encoded");
         for at in 0..bytes.len() {
             let mut forged = bytes.clone();
             forged[at] ^= 1;
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn another_process_has_other_tokens() {
-        let token = Tokens::new().issue(SessionId::new(), UNIX_EPOCH);
+        let token = Tokens::new().issue(SessionId::new(), 0, UNIX_EPOCH);
         assert_eq!(Tokens::new().verify(&token, UNIX_EPOCH), None);
     }
 }
