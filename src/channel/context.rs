@@ -33,7 +33,20 @@ pub(crate) struct Seat {
     pub(crate) peer: Arc<dyn Peer>,
     /// Each list goes out twice, because the client may have put aside diffs of an earlier join.
     pub(crate) repeats_lists: bool,
+    /// The client may hold diffs that an earlier channel of the topic was sent, and apply them to its first list.
+    pub(crate) may_hold_diffs: bool,
     joined: AtomicBool,
+}
+
+/// What a client may still hold of an earlier channel of a topic that it joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// There was none, or the client has read all that it was sent.
+    Nothing,
+    /// The last that it was sent, a moment ago.
+    Diffs,
+    /// It may have said that it joins before it has read them.
+    Doubtful,
 }
 
 /// A message of the client for a joined channel.
@@ -159,9 +172,11 @@ impl Seat {
         vsn: Vsn,
         owner: Owner,
         peer: Arc<dyn Peer>,
-        repeats_lists: bool,
+        before: Before,
     ) -> Arc<Self> {
-        Arc::new(Seat { topic, join_ref, vsn, owner, peer, repeats_lists, joined: AtomicBool::new(false) })
+        let joined = AtomicBool::new(false);
+        let (repeats_lists, may_hold_diffs) = (before == Before::Doubtful, before != Before::Nothing);
+        Arc::new(Seat { topic, join_ref, vsn, owner, peer, repeats_lists, may_hold_diffs, joined })
     }
 
     /// The join has returned: from now on the channel may send.

@@ -14,7 +14,7 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 
-use super::context::Seat;
+use super::context::{Before, Seat};
 use super::node::{Mail, Node, Peer};
 use super::owner::Owner;
 use crate::presence::OwnerId;
@@ -40,7 +40,7 @@ pub enum Watched {
 impl Watch {
     pub(super) fn start(topic: SmolStr, owner: Owner, most_bytes: usize) -> Self {
         let line = Arc::new(Line { queue: Mutex::default(), waker: AtomicWaker::new(), most_bytes });
-        let seat = Seat::new(topic.clone(), Field::Null, Vsn::V2, owner, line.clone(), false);
+        let seat = Seat::new(topic.clone(), Field::Null, Vsn::V2, owner, line.clone(), Before::Nothing);
         seat.owner.touch(topic.clone(), |topic| seat.owner.handle().node().watch(topic, &seat));
         // It takes effect without being waited for: the list comes through the line.
         drop(seat.owner.ask(topic, |node: &dyn Node, topic| node.push_state(topic, &seat)));

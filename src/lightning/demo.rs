@@ -18,7 +18,7 @@ macro_rules! assets {
 }
 
 /// All files of the page; the first is the page itself.
-pub const ASSETS: [Asset; 11] = assets![
+pub const ASSETS: [Asset; 12] = assets![
     "/" HTML "index.html",
     "/demo/demo.css" CSS "demo.css",
     "/demo/canvas.css" CSS "canvas.css",
@@ -27,6 +27,7 @@ pub const ASSETS: [Asset; 11] = assets![
     "/demo/canvas.js" SCRIPT "canvas.js",
     "/demo/identity.js" SCRIPT "identity.js",
     "/demo/people.js" SCRIPT "people.js",
+    "/demo/presences.js" SCRIPT "presences.js",
     "/demo/priority.js" SCRIPT "priority.js",
     "/demo/socket.js" SCRIPT "socket.js",
     "/demo/workflow.js" SCRIPT "workflow.js",

@@ -138,7 +138,7 @@ static LOG: OnceLock<Log> = OnceLock::new();
 /// The target of the line about dropped ones, and of no other.
 const NOTICE: &str = concat!(module_path!(), "::dropped");
 /// How long the end of a process waits for its last lines.
-const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// How much of a panic's reason is logged.
 const PANIC_BYTES: usize = 400;
 

@@ -26,7 +26,7 @@ use super::counters::{Counters, JoinResult};
 use super::input_budget::{HeldBy, InputBudget, Unfinished};
 use super::node::Node;
 use super::outbox::Outbox;
-use crate::channel::context::Seat;
+use crate::channel::context::{Before, Seat};
 use crate::channel::erased::{AnyChannel, Topics};
 use crate::channel::node::{Asked, Mail, Parting, Peer as _, Probe};
 use crate::channel::{BoxError, Ended, Handle, JoinError, Outcome, Reply, ReplyRef, StopReason, Transport};
@@ -322,7 +322,12 @@ impl Connection {
             }
             None => (Vec::new(), false),
         };
-        let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone(), is_doubtful);
+        let heard = match is_doubtful {
+            true => Before::Doubtful,
+            false if join.replaces.is_some() || !before.is_empty() => Before::Diffs,
+            false => Before::Nothing,
+        };
+        let seat = Seat::new(join.topic, marked.clone(), self.vsn, owner, self.outbox.clone(), heard);
         let callback = Callback::join(self.span(), before, seat.clone(), channel, join.payload);
         let Join { join_ref, reference, replaces, .. } = join;
         let mail = VecDeque::from([Mail::AfterJoin]);

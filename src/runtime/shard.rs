@@ -462,7 +462,9 @@ impl Shard {
             for to in &topic.wanted {
                 let id = to.seat.id();
                 let Some(subscriber) = topic.subscribers.get_mut(&id) else { continue };
-                let heard = subscriber.heard_since.take().is_some_and(|since| since != topic.diffs_told);
+                let holds = to.seat.may_hold_diffs;
+                let since = subscriber.heard_since.take();
+                let heard = since.is_some_and(|since| holds || since != topic.diffs_told);
                 topic.pending.snapshot_taken(id, heard);
             }
             let wanted = std::mem::take(&mut topic.wanted);

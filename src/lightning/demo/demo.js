@@ -12,6 +12,7 @@ import { ActivityLog, eventsBetween } from "./activity.js";
 import { Canvas } from "./canvas.js";
 import { companions, pageUrl, socketUrl, whoAmI } from "./identity.js";
 import { People, colourOf } from "./people.js";
+import { Presences } from "./presences.js";
 import { fullName, lockedBecause, nobodyYet, shortName, summaryOf } from "./priority.js";
 import { ChannelClient } from "./socket.js";
 
@@ -35,6 +36,7 @@ const STATUS = {
 let link = "connecting";
 let refusal = "";
 let everJoined = false;
+const presences = new Presences();
 let summary = nobodyYet(me);
 let disabled = true;
 /** Whether the summary is of the current join. Until it is, what was known before stays on show. */
@@ -59,8 +61,14 @@ const channel = new ChannelClient({
     show();
   },
   onEvent: (event, payload) => {
-    if (event === "presence_summary") {
-      summary = summaryOf(payload, me);
+    if (event === "presence_state") {
+      presences.replace(payload);
+      summary = { ...summary, users: presences.users() };
+    } else if (event === "presence_diff") {
+      presences.apply(payload);
+      summary = { ...summary, users: presences.users() };
+    } else if (event === "presence_summary") {
+      summary = summaryOf(payload, me, presences.users());
       current = true;
     } else if (event === "set-disabled") {
       disabled = payload.disabled;

@@ -20,7 +20,7 @@
 
 /**
  * @typedef {object} Summary
- * @property {User[]} users earliest first
+ * @property {User[]} users everyone who is here, earliest first; whoever only looks on is among them
  * @property {User | null} prior who has the canvas, or would have it with one tab less; `null` where all only look
  * @property {User} current the user of this page, also while the server does not list them yet
  * @property {boolean} hasPriority
@@ -34,14 +34,15 @@ export function nobodyYet(me) {
 /**
  * @param {object} payload of `presence_summary`
  * @param {User & {viewOnly: boolean}} me
+ * @param {User[]} users everyone who is here
  * @returns {Summary}
  */
-export function summaryOf(payload, me) {
+export function summaryOf(payload, me, users) {
   const prior = userOf(payload.prior_user_presence);
   // Where all only look, the rule makes everybody prior in their own eyes.
   const nobody = me.viewOnly && prior.id === me.id;
   return {
-    users: payload.presences.map(userOf),
+    users,
     prior: nobody ? null : prior,
     current: userOf(payload.current_user_presence),
     hasPriority: payload.has_presence_edit_priority,
@@ -71,7 +72,7 @@ export function shortName(user) {
   return user.firstName || fullName(user);
 }
 
-function userOf({ user, active_sessions: tabs }) {
+export function userOf({ user, active_sessions: tabs }) {
   return {
     id: user.id,
     firstName: text(user.first_name),

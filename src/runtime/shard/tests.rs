@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::channel::context::Seat;
+use crate::channel::context::{Before, Seat};
 use crate::channel::node::{Asked, Mail, Node, Parting, Peer};
 use crate::channel::{Handle, Owner};
 use crate::presence::client::{Client, Folded, unordered};
@@ -183,7 +183,7 @@ impl World {
         };
         let inbox = Arc::new(Inbox::default());
         let owner = Owner::new(OwnerId(self.next_owner), Handle::new(Arc::new(Nowhere)));
-        let seat = Seat::new(own, "1".into(), Vsn::V2, owner, inbox.clone(), false);
+        let seat = Seat::new(own, "1".into(), Vsn::V2, owner, inbox.clone(), Before::Nothing);
         let subscriber = Subscriber::new(inbox.clone(), Vsn::V2, role);
         self.apply(Op::Subscribe { topic: TOPIC, id: seat.id(), subscriber });
         if !matches!(hears, Hears::Watching) {

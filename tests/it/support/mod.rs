@@ -13,6 +13,7 @@ pub mod raw;
 mod server;
 
 use std::future::Future;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 pub use client::{Client, Message};
@@ -24,13 +25,19 @@ pub use server::Running;
 /// Waits for what has to happen.
 ///
 /// # Panics
-/// If it has not happened after ten seconds, with the name of it.
+/// If it has not happened after ten seconds, or as many times that as `TEST_PATIENCE` says, with the name of it.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
+    let limit = LIMIT * *PATIENCE;
+    match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {LIMIT:?} in vain for {what}"),
+        Err(_) => panic!("waited {limit:?} in vain for {what}"),
     }
 }
 
 /// Far longer than anything takes on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(10);
+/// On a slow one, everything has so many times as long.
+static PATIENCE: LazyLock<u32> = LazyLock::new(|| {
+    let given = std::env::var("TEST_PATIENCE").ok();
+    given.map_or(1, |given| given.parse().expect("TEST_PATIENCE is a whole number"))
+});
