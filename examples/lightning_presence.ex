@@ -205,7 +205,8 @@ defmodule Lightning.Workflows.Presence do
       presences: presences,
       prior_user_presence: prior,
       current_user_presence: current,
-      has_presence_edit_priority: id_of(current.user) == id_of(prior.user) and (current.ranked_sessions || current.active_sessions) <= 1
+      has_presence_edit_priority:
+        id_of(current.user) == id_of(prior.user) and (current.ranked_sessions || current.active_sessions) <= 1
     }
   end
 
