@@ -284,8 +284,10 @@ impl Relay {
             let read = read_buffer::with(|buffer| match self.stream.try_read(buffer) {
                 Ok(0) => Some(Err(End::Client(CloseReason::Lost, None))),
                 Ok(count) => {
-                    self.clocks.heard_client(Instant::now());
-                    Some(self.take_from_client(&buffer[..count], turn))
+                    let taken = self.take_from_client(&buffer[..count], turn);
+                    let is_unfinished = self.decoder.unfinished().is_some();
+                    self.clocks.heard_client(count, is_unfinished, Instant::now());
+                    Some(taken)
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
                 Err(_) => Some(Err(End::Client(CloseReason::Lost, None))),
@@ -511,6 +513,7 @@ impl Relay {
                 return Some(End::Upstream(CloseReason::UpstreamLost, None));
             }
             Due::ClientUnresponsive => return Some(End::Here(CloseReason::Unresponsive)),
+            Due::ClientTooSlow => return Some(End::Here(CloseReason::TooSlow)),
         }
         None
     }

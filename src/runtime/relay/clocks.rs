@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::gateway::RelayCounters;
 use crate::pages::STANDSTILL;
+use crate::session::progress::Progress;
 use crate::session::{Liveness, Silence};
 
 /// When what is due.
@@ -23,6 +24,7 @@ pub(super) struct Clocks {
     blocked: Option<(Instant, u64)>,
     heartbeat: Instant,
     owes_heartbeat: bool,
+    message: Progress,
 }
 
 /// What is to be done.
@@ -31,6 +33,7 @@ pub(super) enum Due {
     PingClient,
     Heartbeat,
     ClientUnresponsive,
+    ClientTooSlow,
     UpstreamStalled,
     UpstreamSilent,
 }
@@ -45,12 +48,14 @@ impl Clocks {
             blocked: None,
             heartbeat: now + HEARTBEAT_INTERVAL,
             owes_heartbeat: false,
+            message: Progress::default(),
         }
     }
 
-    /// The client sent something.
-    pub(super) fn heard_client(&mut self, now: Instant) {
+    /// The client sent so many bytes, which end with a message's end or do not.
+    pub(super) fn heard_client(&mut self, bytes: usize, is_unfinished: bool, now: Instant) {
         self.client.heard(now);
+        self.message.read(bytes, is_unfinished, || now);
     }
 
     /// Whether the client is read just now. Tells whether that has changed.
@@ -62,6 +67,7 @@ impl Clocks {
         let now = Instant::now();
         self.client_paused = is_paused.then_some(now);
         self.client.heard(now);
+        self.message.restart(now);
         true
     }
 
@@ -111,6 +117,7 @@ impl Clocks {
             self.client_paused.map(|since| since + STALL_TIMEOUT),
             self.blocked.map(|(since, _)| since + PROGRESS_TIMEOUT),
             self.upstream_expires(upstream_heard),
+            self.message.expires().filter(|_| self.client_paused.is_none()),
         ];
         limits.into_iter().flatten().fold(self.heartbeat, Instant::min)
     }
@@ -124,6 +131,9 @@ impl Clocks {
         if now >= self.heartbeat {
             self.heartbeat = now + HEARTBEAT_INTERVAL;
             return Some(Due::Heartbeat);
+        }
+        if self.client_paused.is_none() && self.message.is_too_slow(now) {
+            return Some(Due::ClientTooSlow);
         }
         if let Some((since, before)) = self.blocked
             && now >= since + PROGRESS_TIMEOUT
@@ -159,6 +169,7 @@ impl Clocks {
 
     fn begin_anew(&mut self, now: Instant) {
         self.client.heard(now);
+        self.message.restart(now);
         self.client_paused = self.client_paused.map(|_| now);
         self.blocked = self.blocked.map(|(_, taken)| (now, taken));
         self.upstream_counts_from = now;
@@ -207,6 +218,16 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_does_not_go_on_ends_the_relay() {
+        let start = Instant::now();
+        let mut clocks = Clocks::new(start);
+        clocks.heard_client(100_000, true, start);
+        let late = start + Duration::from_secs(5);
+        assert_eq!(clocks.next(start), late);
+        assert_eq!(clocks.look(late, start, 0), Some(Due::ClientTooSlow));
+    }
+
+    #[test]
     fn a_client_that_is_not_read_is_not_pinged_but_closed_after_a_minute() {
         let (start, counters) = (Instant::now(), RelayCounters::default());
         let mut clocks = Clocks::new(start);
@@ -241,7 +262,7 @@ mod tests {
             let mut ended = None;
             for second in 0..200 {
                 let now = start + Duration::from_secs(second);
-                clocks.heard_client(now);
+                clocks.heard_client(2, false, now);
                 while ended.is_none() && clocks.next(start) <= now {
                     ended =
                         clocks.look(now, start, 0).filter(|due| *due == Due::UpstreamSilent).map(|_| second);
