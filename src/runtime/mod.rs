@@ -12,16 +12,16 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 832 | the task: decoder, connection, session, limits in time, timer |
+//! | 896 | the task: decoder, connection, session, limits in time, timer |
 //! | 312 | the socket, its place among all, shared with whoever writes to it, and tokio's registration of it |
 //! | 240 | the outbox |
 //! | 160 | room for two frames in the outbox, and two ready to be written |
 //! | 215 | the user: what its page is known by, account, identity, names |
 //! | 115 | the entry among all connections, and that of its socket id |
 //! | 320 | what is joined: the session's table, the connection's table, the channel's place |
-//! | 280 | the channel: its seat, its owner's topics, the canvas |
+//! | 296 | the channel: its seat, its owner's topics, the canvas |
 //! | 370 | the presence: its entry, its meta as text, its place on its topic |
-//! | 455 | a third of the topic: who hears it, what is to be told |
+//! | 470 | a third of the topic: who hears it, what is to be told |
 //! | 215 | a third of the published list, and of its encoding |
 
 pub(crate) mod callback;
