@@ -89,13 +89,22 @@ impl Returning {
 impl Tracker {
     /// The connection of `owner` was lost: all it has on `topic` stays until then, unless its page comes back, or its user.
     /// What was superseded goes at once. `socket_id` is the name by which the connection could have been closed.
-    pub fn disconnect(&mut self, topic: &str, owner: OwnerId, until: Instant, socket_id: Option<SmolStr>) {
-        let Some(entries) = self.topics.get_mut(topic) else { return };
+    /// Tells whether there is anything that stays.
+    pub fn disconnect(
+        &mut self,
+        topic: &str,
+        owner: OwnerId,
+        until: Instant,
+        socket_id: Option<SmolStr>,
+    ) -> bool {
+        let Some(entries) = self.topics.get_mut(topic) else { return false };
         entries.forget_superseded(owner);
-        if entries.has(owner) && !entries.is_disconnected(owner) {
+        let stays = entries.has(owner) && !entries.is_disconnected(owner);
+        if stays {
             entries.disconnected.push(Disconnected { owner, until, socket_id });
         }
         self.gone(topic, vec![]);
+        stays
     }
 
     /// Ends the grace periods on `topic` that are over; and when the next one is. One that is looked at far too late

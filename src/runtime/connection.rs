@@ -568,6 +568,8 @@ impl Connection {
     }
 
     fn parting(&self, departure: Departure) -> Parting {
+        // Whoever may not come back is not waited for.
+        let departure = if self.outbox.is_revoked() { Departure::Left } else { departure };
         // Who has left is not to be found by that name any more.
         let is_lost = departure == Departure::Disconnected;
         Parting { departure, socket_id: self.registration.socket_id().filter(|_| is_lost).cloned() }

@@ -53,6 +53,8 @@ struct Queue {
     mail: VecDeque<Addressed>,
     bytes: usize,
     close: Option<CloseReason>,
+    /// Access was revoked, whatever the reason is that counts.
+    is_revoked: bool,
     /// The task, where it sleeps.
     asleep: Option<Waker>,
     /// There is a socket that others may write to.
@@ -93,9 +95,15 @@ impl Outbox {
     pub(crate) fn close(&self, reason: CloseReason) {
         let mut queue = self.queue.lock();
         queue.close.get_or_insert(reason);
+        queue.is_revoked |= reason == CloseReason::Disconnected;
         let task = queue.asleep.take();
         drop(queue);
         wake(task);
+    }
+
+    /// Whether it was asked to end because access was revoked.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.queue.lock().is_revoked
     }
 
     /// Takes mail for the channels; none where the socket is full, because a client that does not read is not worked

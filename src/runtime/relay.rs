@@ -275,7 +275,9 @@ impl Relay {
     fn poll_client(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<Result<(), End>> {
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
-            return Poll::Ready(self.take_from_client(&unread, turn));
+            let taken = self.take_from_client(&unread, turn);
+            self.clocks.took_in(self.decoder.unfinished().is_some());
+            return Poll::Ready(taken);
         }
         loop {
             if ready!(self.stream.poll_read_ready(cx)).is_err() {

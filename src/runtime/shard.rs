@@ -15,8 +15,8 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::HashMap;
 use foldhash::fast::RandomState;
+use foldhash::{HashMap, HashSet};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
@@ -49,8 +49,10 @@ pub(crate) struct Shard {
     grace: Duration,
     /// When which topic is to be looked at, because changes gather there; each is there at most once.
     due: BinaryHeap<Reverse<(Instant, SmolStr)>>,
-    /// When the grace periods of which topic are to be looked at.
+    /// When the grace periods of which topic are to be looked at; each is there at most once.
     graces: BinaryHeap<Reverse<(Instant, SmolStr)>>,
+    /// Those that are there.
+    graced: HashSet<SmolStr>,
     /// Topics touched since the last settling.
     touched: Vec<SmolStr>,
     answers: Vec<Answer>,
@@ -213,6 +215,7 @@ impl Shard {
             grace,
             due: BinaryHeap::new(),
             graces: BinaryHeap::new(),
+            graced: HashSet::default(),
             touched: Vec::new(),
             answers: Vec::new(),
             held: Held::new(),
@@ -237,12 +240,7 @@ impl Shard {
                     (topic.changed, topic.reordered) = (true, true);
                 }
             }
-            Op::Restore { topic, owner } => {
-                let refs = &mut self.refs;
-                if let Some(change) = self.tracker.restore(&topic, owner, || refs.next(at.unix_ns)) {
-                    self.changed(&topic, change, at.now);
-                }
-            }
+            Op::Restore { topic, owner } => self.restore(&topic, owner, at),
             Op::Revoke { socket_id, done } => {
                 for (topic, change) in self.tracker.revoke(&socket_id) {
                     self.changed(&topic, change, at.now);
@@ -397,7 +395,7 @@ impl Shard {
         match self.tracker.track(topic, owner, key, &meta, attributes, phx_ref.clone()) {
             Ok(tracked) => {
                 self.changed(topic, tracked.change, at.now);
-                self.ask_for_life(topic, owner, &tracked.asked);
+                self.ask_for_life(topic, owner, &tracked.asked, at);
                 self.answers.push(Answer::Tracked(answer, phx_ref));
             }
             Err(error) => drop(answer.send(Err(error))),

@@ -195,7 +195,10 @@ impl Socket {
     fn poll_read(&mut self, cx: &mut Context<'_>, turn: Turn) -> Poll<Result<(), CloseReason>> {
         if !self.unread.is_empty() {
             let unread = std::mem::take(&mut self.unread);
-            return Poll::Ready(self.take_in(&unread, cx, turn));
+            let taken = self.take_in(&unread, cx, turn);
+            let is_unfinished = self.hold_unfinished();
+            self.clock.took_in(is_unfinished, Instant::now);
+            return Poll::Ready(taken);
         }
         loop {
             ready!(self.stream.poll_read_ready(cx)).map_err(|error| self.lost(&error))?;
@@ -247,12 +250,18 @@ impl Socket {
 
     /// Takes note of what was read, and of what is unfinished.
     fn account(&mut self, count: usize) {
+        let is_unfinished = self.hold_unfinished();
+        self.clock.heard(count, is_unfinished, Instant::now());
+    }
+
+    /// Counts what is unfinished of a message; whether there is anything.
+    fn hold_unfinished(&mut self) -> bool {
         let unfinished = self.decoder.unfinished();
-        self.clock.heard(count, unfinished.is_some(), Instant::now());
         match unfinished.filter(|bytes| InputBudget::counts(*bytes)) {
             Some(bytes) => self.unfinished.get_or_insert_with(|| self.connection.hold_input()).has(bytes),
             None => self.unfinished = None,
         }
+        unfinished.is_some()
     }
 
     fn lost(&self, error: &io::Error) -> CloseReason {

@@ -14,6 +14,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::requests::BoxError;
+use crate::pages::STANDSTILL;
 use crate::runtime::input_budget::{Evict, HeldBy, InputBudget, Unfinished};
 use crate::session::progress::{INTERVAL, LEAST_BYTES};
 
@@ -90,7 +91,9 @@ impl GuardedBody {
             Box::pin(WaitsFor { alarm: Box::pin(tokio::time::sleep(INTERVAL)), bytes })
         });
         while progress.alarm.as_mut().poll(cx).is_ready() {
-            if bytes < progress.bytes + LEAST_BYTES {
+            // After a standstill it begins anew.
+            let is_late = progress.alarm.deadline().elapsed() > STANDSTILL;
+            if bytes < progress.bytes + LEAST_BYTES && !is_late {
                 return Poll::Ready(());
             }
             progress.bytes = bytes;

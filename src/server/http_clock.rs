@@ -23,7 +23,8 @@ use crate::pages::STANDSTILL;
 pub(super) struct HttpClock {
     at: Mutex<At>,
     limits: HttpLimits,
-    idlers: Arc<Idlers>,
+    /// `None` where the connection has no place that another could have.
+    idlers: Option<Arc<Idlers>>,
     id: u64,
     /// Another connection needs the place.
     yields: Arc<Notify>,
@@ -65,10 +66,11 @@ impl Idlers {
 
 impl HttpClock {
     /// A connection that was just accepted: its first head is awaited.
-    pub(super) fn new(limits: HttpLimits, idlers: Arc<Idlers>) -> Arc<Self> {
+    pub(super) fn new(limits: HttpLimits, idlers: Option<Arc<Idlers>>) -> Arc<Self> {
         let at = Mutex::new(At::Head(Instant::now()));
         let yields = Arc::new(Notify::new());
-        Arc::new(HttpClock { at, limits, id: idlers.next.fetch_add(1, Ordering::Relaxed), idlers, yields })
+        let id = idlers.as_ref().map_or(0, |idlers| idlers.next.fetch_add(1, Ordering::Relaxed));
+        Arc::new(HttpClock { at, limits, id, idlers, yields })
     }
 
     /// Something was read.
@@ -76,14 +78,14 @@ impl HttpClock {
         let mut at = self.at.lock();
         if let At::Idle(_) = *at {
             *at = At::Head(Instant::now());
-            self.idlers.waiting.lock().remove(&self.id);
+            self.is_busy();
         }
     }
 
     /// A head is there.
     pub(super) fn begin(self: &Arc<Self>) -> Answering {
         *self.at.lock() = At::Request;
-        self.idlers.waiting.lock().remove(&self.id);
+        self.is_busy();
         Answering(self.clone())
     }
 
@@ -115,9 +117,17 @@ impl HttpClock {
     }
 }
 
+impl HttpClock {
+    fn is_busy(&self) {
+        if let Some(idlers) = &self.idlers {
+            idlers.waiting.lock().remove(&self.id);
+        }
+    }
+}
+
 impl Drop for HttpClock {
     fn drop(&mut self) {
-        self.idlers.waiting.lock().remove(&self.id);
+        self.is_busy();
     }
 }
 
@@ -128,7 +138,9 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let clock = &self.0;
         *clock.at.lock() = At::Idle(Instant::now());
-        clock.idlers.waiting.lock().insert(clock.id, clock.yields.clone());
+        if let Some(idlers) = &clock.idlers {
+            idlers.waiting.lock().insert(clock.id, clock.yields.clone());
+        }
     }
 }
 
@@ -179,7 +191,7 @@ mod tests {
     #[test]
     fn a_head_has_its_time_from_its_first_byte_and_between_requests_there_is_more() {
         let idlers = Arc::new(Idlers::default());
-        let clock = HttpClock::new(LIMITS, idlers.clone());
+        let clock = HttpClock::new(LIMITS, Some(idlers.clone()));
         assert_eq!(left(&clock), Some(15));
         let request = clock.begin();
         assert_eq!(left(&clock), None, "an answer takes as long as it takes");
@@ -193,7 +205,7 @@ mod tests {
 
     #[test]
     fn after_a_standstill_nobody_is_judged() {
-        let clock = HttpClock::new(LIMITS, Arc::default());
+        let clock = HttpClock::new(LIMITS, None);
         let awake = Instant::now() + Duration::from_secs(70);
         assert!(!clock.is_over(awake));
         assert!(clock.is_over(awake + LIMITS.head));
@@ -203,7 +215,7 @@ mod tests {
     async fn the_one_that_has_waited_longest_makes_room() {
         let idlers = Arc::new(Idlers::default());
         assert!(!idlers.close_oldest());
-        let clocks = [1, 2, 3].map(|_| HttpClock::new(LIMITS, idlers.clone()));
+        let clocks = [1, 2, 3].map(|_| HttpClock::new(LIMITS, Some(idlers.clone())));
         for clock in &clocks {
             drop(clock.begin());
         }

@@ -136,7 +136,7 @@ impl Requests {
         }
         self.capacity.refused();
         if let Ok(reserved) = self.reserve.clone().try_acquire_owned() {
-            let limits = HttpLimits { head: REFUSED_HEAD_TIMEOUT, idle: Duration::ZERO };
+            let limits = HttpLimits { head: REFUSED_HEAD_TIMEOUT, idle: REFUSED_HEAD_TIMEOUT };
             self.serve_stream(stream, peer, refusing(service), limits, Some(reserved));
         }
     }
@@ -155,7 +155,8 @@ impl Requests {
             return;
         }
         let stop = self.stop.clone();
-        let clock = HttpClock::new(limits, self.idlers.clone());
+        let idlers = reserved.is_none().then(|| self.idlers.clone());
+        let clock = HttpClock::new(limits, idlers);
         let stream = Patience::new(stream, self.limits.stall).watched_by(clock.clone());
         let timed = clock.clone();
         let service = service_fn(move |mut request: hyper::Request<_>| {

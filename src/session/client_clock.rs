@@ -60,6 +60,11 @@ impl ClientClock {
         self.message.read(bytes, is_unfinished, || now);
     }
 
+    /// What was read before was taken in, and ends with a message's end or does not.
+    pub fn took_in(&mut self, is_unfinished: bool, now: impl Fn() -> Instant) {
+        self.message.read(0, is_unfinished, now);
+    }
+
     /// Whether the client is read just now. `true` if that goes on after a pause: its limits have begun anew.
     pub fn reads(&mut self, reads: bool, now: impl Fn() -> Instant) -> bool {
         let goes_on = self.is_paused && reads;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use serde_json::Value;
 
 /// The latest messages of one client, by their hashes.
 #[derive(Default)]
@@ -15,10 +16,10 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Takes note of a message; whether it is one of the latest again. A heartbeat never is: nothing comes of it but its
-    /// reply.
+    /// Takes note of a message; whether it is one of the latest again. One without a ref never is, nor a heartbeat, of which
+    /// nothing comes but its reply.
     pub(super) fn is_repeated(&mut self, message: &[u8]) -> bool {
-        if memchr::memmem::find(message, b"\"heartbeat\"").is_some() {
+        if !names_itself(message) {
             return false;
         }
         let hash = self.hasher.hash_one(message);
@@ -31,6 +32,16 @@ impl Repeats {
         self.latest.push_back(hash);
         false
     }
+}
+
+/// Whether a message has a ref, by which it is told from others, and does something.
+fn names_itself(message: &[u8]) -> bool {
+    let Ok(message) = serde_json::from_slice::<Value>(message) else { return false };
+    let (reference, event) = match &message {
+        Value::Array(fields) => (fields.get(1), fields.get(3)),
+        message => (message.get("ref"), message.get("event")),
+    };
+    reference.is_some_and(|reference| !reference.is_null()) && event.is_none_or(|event| event != "heartbeat")
 }
 
 /// More than phoenix.js posts at once.
@@ -47,8 +58,10 @@ mod tests {
         assert!(!repeats.is_repeated(join));
         assert!(repeats.is_repeated(join));
         assert!(!repeats.is_repeated(br#"["7","8","t","phx_join",{}]"#), "another ref");
-        for _ in 0..2 {
-            assert!(!repeats.is_repeated(br#"[null,"9","phoenix","heartbeat",{}]"#));
+        for other in [r#"[null,"9","phoenix","heartbeat",{}]"#, r#"["7",null,"t","say",{}]"#, "no JSON"] {
+            for _ in 0..2 {
+                assert!(!repeats.is_repeated(other.as_bytes()), "{other}");
+            }
         }
     }
 }

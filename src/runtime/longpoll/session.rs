@@ -264,6 +264,11 @@ impl Session {
     /// Ends the windows that are over, and the session where nobody polls it any more.
     fn sound(&mut self, now: Instant) -> Option<CloseReason> {
         self.begin_windows_anew(now);
+        if self.posts.len() >= MAX_POSTS {
+            // No request is taken in, so none is missed.
+            self.connection.restart_probes(now);
+            self.abandoned = self.abandoned.map(|_| now);
+        }
         while let Some(poll) = self.polls.pop_front_if(|poll| poll.until <= now) {
             // Here and below: a client that has gone misses nothing.
             let _ = poll.answer.send(Ok(Polled::Nothing));

@@ -58,6 +58,11 @@ impl Clocks {
         self.message.read(bytes, is_unfinished, || now);
     }
 
+    /// What was read before was taken in, and ends with a message's end or does not.
+    pub(super) fn took_in(&mut self, is_unfinished: bool) {
+        self.message.read(0, is_unfinished, Instant::now);
+    }
+
     /// Whether the client is read just now. Tells whether that has changed.
     pub(super) fn client_is_paused(&mut self, is_paused: bool, counters: &RelayCounters) -> bool {
         if is_paused == self.client_paused.is_some() {
