@@ -89,6 +89,9 @@ fn gateway(gateway: &GatewayConfig, options: &Options) -> Vec<String> {
         format!("awareness interval: {} ms", gateway.options.awareness_interval.as_millis()),
         format!("bytes that wait in all connections: {}", gateway.options.waiting_bytes),
         format!("trusted proxies: {}", options.trusted_proxies),
+        format!("HTTP idle timeout: {} s", options.keep_alive.as_secs()),
+        connections(options),
+        format!("bytes of unfinished requests: {}", options.input_bytes),
         format!("shutdown timeout: {} s", options.shutdown_timeout.as_secs()),
     ];
     if gateway.options.trust_awareness_identity {
@@ -134,6 +137,13 @@ fn people(source: &PeopleSource) -> Vec<String> {
     }
 }
 
+fn connections(options: &Options) -> String {
+    match options.max_connections {
+        Some(most) => format!("connections: {most}"),
+        None => "connections: as many as file descriptors and memory allow".to_owned(),
+    }
+}
+
 /// Whom the server lets in, and what each may take.
 fn clients(options: &Options) -> Vec<String> {
     vec![
@@ -142,10 +152,7 @@ fn clients(options: &Options) -> Vec<String> {
         format!("grace period: {} s", options.grace.as_secs()),
         format!("WebSocket idle timeout: {} s", options.idle_timeout.as_secs()),
         format!("HTTP idle timeout: {} s", options.keep_alive.as_secs()),
-        match options.max_connections {
-            Some(most) => format!("connections: {most}"),
-            None => "connections: as many as file descriptors and memory allow".to_owned(),
-        },
+        connections(options),
         format!("channels of a connection: {}", options.max_channels),
         format!(
             "bytes of a message: {}",

@@ -1,7 +1,3 @@
 #![no_main]
 
-#[path = "../targets.rs"]
-#[allow(dead_code)]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::queries(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| presenced_fuzz::queries(data));

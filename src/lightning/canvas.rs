@@ -16,6 +16,7 @@ use smol_str::SmolStr;
 use self::admission::{Admission, Admitted};
 use self::priority::EditPriority;
 use super::canvases::{Canvases, SeatPlace};
+use super::clock::now_us;
 use super::people::Access;
 use super::presence::WorkflowPresence;
 use super::room::{Room, View};
@@ -107,7 +108,8 @@ impl Channel for Canvas {
             page: self.page.take().map(|page| page.page(context.topic())),
             ranked: self.is_ranked(),
         };
-        let tracked = workflows.track_canvas(&self.user, &self.workflow, context.owner(), attributes);
+        let (owner, now) = (context.owner(), now_us());
+        let tracked = workflows.track_session(&self.user, &self.workflow, owner, now, attributes);
         futures::join!(tracked, presence.push_state());
         Ok(Flow::Continue(()))
     }

@@ -112,7 +112,8 @@ impl Leases {
     }
 
     /// Puts a user's session on a workflow, since `joined_at` (µs of Unix time; `None`, and what is yet to come, is now),
-    /// until `lease` is over. `ranked` says whether it counts where it is decided who may edit. Where it is there already only its lease begins anew. Who begins a session finds it listed afterwards.
+    /// until `lease` is over. `ranked` says whether it counts where it is decided who may edit. Where it is there already
+    /// only its lease begins anew. Who begins a session finds it listed afterwards.
     ///
     /// # Errors
     /// [`PutError`]; then nothing is changed.

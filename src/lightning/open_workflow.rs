@@ -121,8 +121,8 @@ impl OpenWorkflow {
         self.facts.lock().deleted
     }
 
-    /// Ranks those who are present and may edit there. Whoever asks for the list that was ranked last shares the answer, and a list
-    /// that says nothing new shares that of the one before.
+    /// Ranks those who are present and may edit there. Whoever asks for the list that was ranked last shares the answer,
+    /// and a list that says nothing new shares that of the one before.
     pub(super) fn rank(&self, present: &Snapshot) -> Arc<Ranked> {
         let viewers = self.facts.lock().viewers.clone();
         // Held meanwhile, so that all who come with a new list at once wait for one ranking.

@@ -53,17 +53,6 @@ impl WorkflowPresence {
         self.track_user_presence_since(user, workflow_id, session, now_us()).await;
     }
 
-    /// The same for a canvas, which may come back, and may not count where it is decided who edits.
-    pub(super) async fn track_canvas(
-        &self,
-        user: &User,
-        workflow_id: &str,
-        session: &Owner,
-        attributes: Attributes,
-    ) {
-        self.track_session(user, workflow_id, session, now_us(), attributes).await;
-    }
-
     /// The same for a session that began at `joined_at`, in microseconds of Unix time: it ranks among the others by that.
     pub async fn track_user_presence_since(
         &self,
@@ -76,6 +65,7 @@ impl WorkflowPresence {
         self.track_session(user, workflow_id, session, joined_at, attributes).await;
     }
 
+    /// The same, with what no client is told: a canvas may come back, and may not count where it is decided who edits.
     pub(super) async fn track_session(
         &self,
         user: &User,

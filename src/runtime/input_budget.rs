@@ -1,8 +1,9 @@
-//! How many bytes of unfinished input a server holds: messages whose end has not come, bodies and heads of requests.
+//! How many bytes of unfinished input a server holds: messages whose end has not come, and bodies of requests.
 //!
 //! Each is bounded by itself, and has to go on; but many clients could hold that much at once. Over the limit of all
 //! together somebody has to go: of the address that holds most the user that holds most, and of that one's the oldest.
-//! What is under 4 KiB is not counted: it is less than a connection takes anyway.
+//! What is under 4 KiB is not counted: it is less than a connection takes anyway. Not here: heads of requests, which are
+//! bounded one by one (`server/requests`).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -47,7 +48,7 @@ pub(crate) trait Evict: Send + Sync {
     fn evict(&self);
 }
 
-/// One message, body or head that is not all there. Dropped, it is counted no more.
+/// One message or body that is not all there. Dropped, it is counted no more.
 pub(crate) struct Unfinished {
     budget: Arc<InputBudget>,
     id: u64,

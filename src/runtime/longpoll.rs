@@ -1,7 +1,7 @@
 //! Long poll: a connection without a socket. Its client posts messages and polls for frames.
 //!
-//! Owns the sessions, one task each, and the tokens that name them and say how far their client has read. The HTTP around it is in `server::longpoll`.
-//! Rules: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
+//! Owns the sessions, one task each, and the tokens that name them and say how far their client has read. The HTTP around
+//! it is in `server::longpoll`. Rules: Phoenix 1.8.12, `Phoenix.Transports.LongPoll`.
 
 mod repeats;
 mod session;

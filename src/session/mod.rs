@@ -1,9 +1,9 @@
 //! One connection's protocol rules: what a message asks for, given what is joined.
 //!
-//! Owns the map of joined topics, and of those just left, and the limits of a client in time; time is an argument, and what follows from a message is
-//! returned as a [`Step`] for `runtime::connection` to carry out.
-//! Not here: bytes (`wire`), running channels (`runtime`), who may join (`channel`, `lightning`).
-//! Rules: Phoenix 1.8.12, `Phoenix.Socket.__in__/2`; the close codes are Bandit's.
+//! Owns the map of joined topics, and of those just left, and the limits of a client in time; time is an argument, and
+//! what follows from a message is returned as a [`Step`] for `runtime::connection` to carry out. Not here: bytes
+//! (`wire`), running channels (`runtime`), who may join (`channel`, `lightning`). Rules: Phoenix 1.8.12,
+//! `Phoenix.Socket.__in__/2`; the close codes are Bandit's.
 
 mod client_clock;
 mod close;

@@ -58,6 +58,19 @@ async fn the_whole_configuration_is_said_whichever_side_of_the_word_a_flag_stand
 }
 
 #[tokio::test]
+async fn a_setting_whose_meaning_is_another_than_before_is_warned_of() {
+    for (variables, warns) in [
+        (&[("IDLE_TIMEOUT", "60")][..], true),
+        (&[("IDLE_TIMEOUT", "60"), ("WEBSOCKET_IDLE_TIMEOUT", "60")], false),
+        (&[], false),
+    ] {
+        let ended = run(&["check", "--port", "0"], variables).await;
+        let warned = ended.stdout.lines().any(|line| line.starts_with("warning: IDLE_TIMEOUT"));
+        assert_eq!((warned, ended.code), (warns, Some(0)), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_or_cannot_be_is_wrong() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("the loopback has a free port");
     let address = taken.local_addr().expect("a bound socket has an address").to_string();

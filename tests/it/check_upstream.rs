@@ -111,6 +111,8 @@ async fn what_a_gateway_serves_with_is_said_and_what_it_does_not_use() {
         "metrics: disabled",
         "grace period: 5 s",
         "trusted proxies: 10.0.0.0/8",
+        "HTTP idle timeout: 75 s",
+        "connections: as many as file descriptors and memory allow",
         "without effect beside an upstream: --websocket-idle-timeout",
     ] {
         assert!(ended.stdout.lines().any(|said| said == line), "{line} is not in {ended:?}");

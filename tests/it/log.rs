@@ -16,6 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::presence::{serve, watcher};
 use crate::support::Client;
+use crate::support::http::request;
 use crate::support::process::Process;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,6 +38,17 @@ async fn a_topic_forges_no_line_and_fills_no_log() {
         assert!(line.len() < LINE_BYTES, "a line of {} bytes", line.len());
     }
     assert!(log.len() < (topics.len() + 4) * LINE_BYTES, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_may_not_connect_is_named_once_with_what_to_set() {
+    let process = Process::start(&["--origins", "https://here.example"]).await;
+    for path in ["/socket/websocket?vsn=2.0.0", "/socket/longpoll?vsn=2.0.0", "/socket/longpoll?vsn=2.0.0"] {
+        request(process.address(), "GET", path, &[("origin", "https://there.example")], "").await;
+    }
+    let log = log_of(process).await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("https://there.example")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("ORIGINS"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,12 +23,7 @@ async fn who_finds_no_place_is_told_to_come_again_and_health_is_answered_all_the
         assert_eq!(request(process.address(), "GET", "/ready", &[], "").await.status, 200);
     }
     sockets.pop();
-    within("a place", async {
-        while request(process.address(), "GET", "/", &[], "").await.status == 503 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    process.has_a_place().await;
     process.signal("TERM").await;
     let log = process.ended().await.stderr;
     let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count();
@@ -80,12 +75,7 @@ async fn a_process_has_as_many_places_as_it_has_descriptors_and_never_runs_out_o
     assert_eq!(served, places);
     assert_eq!(request(process.address(), "GET", "/health", &[], "").await.status, 200);
     drop(streams);
-    within("a place", async {
-        while request(process.address(), "GET", "/", &[], "").await.status == 503 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    process.has_a_place().await;
     process.signal("TERM").await;
     let log = process.ended().await.stderr;
     assert!(!log.contains("cannot be accepted"), "{log}");

@@ -147,8 +147,8 @@ impl Questions {
     }
 }
 
-/// What comes of a membership and of support access. Support may edit, but where it is a member its role decides. Whoever is a member in a role that is not known here may look, as
-/// every member may.
+/// What comes of a membership and of support access. Support may edit, but where it is a member its role decides. Whoever
+/// is a member in a role that is not known here may look, as every member may.
 fn access(is_closed: bool, role: Option<&str>, supported: bool) -> Access {
     match role {
         _ if is_closed => Access::None,

@@ -13,7 +13,8 @@ use uuid::Uuid;
 pub(super) struct SessionId(Uuid);
 
 /// Makes tokens and reads them: base64url of session id (16 bytes), number of the answer that it came with (8 bytes, big
-/// endian), last valid second (8 bytes, big endian) and HMAC-SHA256 of all three (32 bytes), under a key that lives as long as the process, as its sessions do.
+/// endian), last valid second (8 bytes, big endian) and HMAC-SHA256 of all three (32 bytes), under a key that lives as
+/// long as the process, as its sessions do.
 pub(super) struct Tokens {
     key: Hmac<Sha256>,
 }
@@ -43,7 +44,8 @@ impl Tokens {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The session a token names, and how many answers its bearer has read; `None` for a token that was not issued here, or is too old.
+    /// The session a token names, and how many answers its bearer has read; `None` for a token that was not issued here,
+    /// or is too old.
     pub(super) fn verify(&self, token: &str, now: SystemTime) -> Option<(SessionId, u64)> {
         if token.len() > TOKEN_BYTES * 2 {
             return None;

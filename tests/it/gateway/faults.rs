@@ -72,12 +72,7 @@ async fn without_a_place_left_who_is_connected_goes_on_and_others_are_told_until
         assert_eq!(client.json().await[3], "down");
     }
     pairs.truncate(2);
-    within("a place", async {
-        while request(process.address(), "GET", "/", &[], "").await.status == 503 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    process.has_a_place().await;
     let (mut client, mut end) = upstream.open_at(process.address(), "vsn=2.0.0").await;
     client.write(&raw::text("[\"1\",\"2\",\"t\",\"late\",{}]")).await;
     assert!(end.text().await.contains("late"));

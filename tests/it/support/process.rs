@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
+use super::http::request;
 use super::within;
 
 /// A `presenced` that listens. It is killed when this is dropped.
@@ -111,6 +112,16 @@ impl Process {
     /// Its id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it has not ended")
+    }
+
+    /// Waits until it takes connections, having been full.
+    pub async fn has_a_place(&self) {
+        within("a place", async {
+            while request(self.address(), "GET", "/", &[], "").await.status == 503 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Sends it a signal, such as `TERM`.
